@@ -1,0 +1,174 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+func (b *book) checkTerminals(c *Config, drivers []link.Driver) {
+	if len(c.Terminals) == 0 && !b.has("terminals") {
+		b.add("terminals", "is required: a box without a terminal sells nothing")
+	}
+	if most := 32; len(c.Terminals) > most {
+		b.add("terminals", "has more than %d entries", most)
+		return
+	}
+	seen := map[string]int{}
+	real := ""
+	for i := range c.Terminals {
+		t := &c.Terminals[i]
+		at := fmt.Sprintf("terminals[%d]", i)
+		b.name(at+".name", t.Name)
+		if first, twice := seen[t.Name]; twice && t.Name != "" {
+			b.add(at+".name", "is the name of terminals[%d] too", first)
+		}
+		seen[t.Name] = i
+		b.checkDriver(at, t, drivers)
+		b.checkAddress(at+".address", t)
+		b.checkAmounts(at, t)
+		b.checkTimes(at, t)
+		b.oneOf(at+".partial", t.Partial, "reverse", "accept")
+		b.oneOf(at+".offline", t.Offline, "accept", "reverse")
+		if !t.Simulated() && real == "" {
+			real = at
+		}
+	}
+	for i, t := range c.Terminals {
+		if t.Simulated() && real != "" && !c.AllowSimulation {
+			b.add(fmt.Sprintf("terminals[%d].address", i), "a simulated terminal beside a real one (%s) would approve payments that nobody makes: remove it, or set allow_simulation: true", real)
+		}
+	}
+}
+
+func (b *book) checkDriver(at string, t *Terminal, drivers []link.Driver) {
+	var known []string
+	for _, d := range drivers {
+		known = append(known, d.Name)
+	}
+	i := slices.Index(known, t.Driver)
+	if i < 0 {
+		if t.Driver == "" {
+			b.add(at+".driver", "is required, one of %v", known)
+		} else {
+			b.add(at+".driver", "%s is not one of %v%s", quote(t.Driver), known, suggest(t.Driver, known))
+		}
+		return
+	}
+	t.Spec = drivers[i]
+	if t.Spec.Settings == nil {
+		if t.Profile.Set {
+			b.add(at+".profile", "the driver %s has no settings", t.Driver)
+		}
+		return
+	}
+	t.Settings = t.Spec.Settings()
+	if t.Profile.Set {
+		b.decodeProfile(at+".profile", t.Profile.node, t.Settings)
+	}
+	if v, ok := t.Settings.(interface{ Validate() error }); ok && !b.has(at+".profile") {
+		if err := v.Validate(); err != nil {
+			b.add(at+".profile", "%v", err)
+		}
+	}
+}
+
+func (b *book) decodeProfile(path string, node ast.Node, settings any) {
+	v := reflect.ValueOf(settings)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		b.add(path, "the driver's settings are a %T, which cannot be configured", settings)
+		return
+	}
+	b.decode(path, node, v.Elem(), 1)
+}
+
+var schemes = []string{"serial", "tcp", "http", "https", "usb", "sim"}
+
+func scheme(address string) string {
+	s, _, ok := strings.Cut(address, "://")
+	if !ok {
+		return ""
+	}
+	return s
+}
+
+func (b *book) checkAddress(path string, t *Terminal) {
+	if b.has(path) {
+		return
+	}
+	kind := scheme(t.Address)
+	_, rest, _ := strings.Cut(t.Address, "://")
+	switch {
+	case t.Address == "":
+		b.add(path, "is required, like serial:///dev/serial/by-id/... or sim://%s", t.Driver)
+	case !slices.Contains(schemes, kind):
+		b.add(path, "%s must begin with one of %v and ://%s", quote(t.Address), schemes, suggest(kind, schemes))
+	case rest == "":
+		b.add(path, "%s has nothing after ://", quote(t.Address))
+	case kind == "serial" && !strings.HasPrefix(rest, "/"):
+		b.add(path, "%s: a serial port is named by its full path, with three slashes: serial:///dev/...", quote(t.Address))
+	case kind == "sim" && rest != t.Driver:
+		b.add(path, "%s is not a simulator of the driver: write sim://%s", quote(t.Address), t.Driver)
+	case kind == "sim" && t.Spec.Name != "" && t.Spec.Simulate == nil:
+		b.add(path, "the driver %s has no simulator", t.Driver)
+	}
+}
+
+func (b *book) checkAmounts(at string, t *Terminal) {
+	if _, ok := payment.Exponent(t.Currency); !ok {
+		if t.Currency == "" {
+			b.add(at+".currency", "is required: the ISO 4217 code the terminal works in, like VND")
+		} else {
+			b.add(at+".currency", "%s is not in ISO 4217", quote(t.Currency))
+		}
+		return
+	}
+	if t.MaxAmount == "" {
+		b.add(at+".max_amount", "is required: the largest amount that may ever be charged at once, like \"%s\"", payment.Money{Minor: 500000000, Currency: t.Currency}.Decimal())
+	} else {
+		t.Max = b.amount(at+".max_amount", t.MaxAmount, t.Currency)
+	}
+	if t.DailyCap != "" {
+		t.Cap = b.amount(at+".daily_cap", t.DailyCap, t.Currency)
+	}
+}
+
+func (b *book) amount(path string, a Amount, currency string) payment.Money {
+	if b.has(path) {
+		return payment.Money{}
+	}
+	m, err := payment.ParseMoney(string(a), currency)
+	switch {
+	case err != nil:
+		b.add(path, "%s is %v", quote(string(a)), err)
+	case m.Minor <= 0:
+		b.add(path, "must be more than zero")
+	case m.Minor > payment.MaxMinor:
+		b.add(path, "has more than 12 digits in the minor unit")
+	default:
+		return m
+	}
+	return payment.Money{}
+}
+
+func (b *book) checkTimes(at string, t *Terminal) {
+	b.duration(at+".longest", t.Longest, Duration(10*time.Second), Duration(30*time.Minute))
+	b.duration(at+".timeout", t.Timeout, Duration(time.Second), Duration(payment.MaxTimeout))
+	if !b.has(at+".timeout") && !b.has(at+".longest") && t.Timeout > t.Longest {
+		b.add(at+".timeout", "is longer than longest (%v), which includes it", t.Longest)
+	}
+	if t.Reconcile.At == "" {
+		return
+	}
+	if _, err := time.Parse("15:04", t.Reconcile.At); err != nil || len(t.Reconcile.At) != 5 {
+		b.add(at+".reconcile.at", "%s is not a time of day like \"03:00\"", quote(t.Reconcile.At))
+	}
+	b.duration(at+".reconcile.window", t.Reconcile.Window, Duration(time.Minute), Duration(23*time.Hour))
+}

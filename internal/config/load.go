@@ -16,7 +16,7 @@ import (
 )
 
 // MaxFile is the largest configuration in bytes.
-const MaxFile = 256 << 10
+const MaxFile = 64 << 10
 
 // Load reads the file, checks it, and reads the secret files it names. File
 // names in it are relative to its own folder. The error is [Problems] if the
@@ -59,8 +59,8 @@ func (b *book) read(text []byte, drivers []link.Driver) Config {
 	}
 	if body := b.parse(text); body != nil {
 		b.decode("", body, reflect.ValueOf(&c).Elem(), 0)
+		b.check(&c, drivers)
 	}
-	b.check(&c, drivers)
 	return c
 }
 

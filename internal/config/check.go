@@ -85,7 +85,7 @@ func (b *book) checkURL(path, raw string) {
 		return
 	}
 	u, err := url.Parse(raw)
-	schemes := []string{"mqtt", "mqtts", "tcp", "ssl", "ws", "wss"}
+	schemes := []string{"mqtt", "mqtts", "tcp", "tls", "ssl"}
 	switch {
 	case err != nil || u.Host == "":
 		b.add(path, "is not a URL like mqtt://host:1883")

@@ -55,11 +55,11 @@ type Broker struct {
 // Destination is one broker that gets the events, and may give commands.
 type Destination struct {
 	Name         string `yaml:"name" jsonschema:"required,pattern=^[A-Za-z0-9_-]{1\\,64}$" jsonschema_description:"Names its cursor in the journal; a new name starts a new cursor."`
-	URL          string `yaml:"url" jsonschema:"required" jsonschema_description:"mqtt://host:1883, mqtts://host:8883, ws://host/path or wss://host/path. No password in it."`
+	URL          string `yaml:"url" jsonschema:"required" jsonschema_description:"mqtt://host:1883 or mqtts://host:8883. No password in it."`
 	Username     string `yaml:"username" jsonschema_description:"User at that broker."`
 	PasswordFile string `yaml:"password_file" jsonschema_description:"File with the user's password."`
 	Commands     bool   `yaml:"commands" jsonschema_description:"Take commands from this broker. Only where everybody who may publish there may charge cards."`
-	TLS          TLS    `yaml:"tls" jsonschema_description:"Certificates, for mqtts and wss."`
+	TLS          TLS    `yaml:"tls" jsonschema_description:"Certificates, for mqtts."`
 
 	Password Secret `yaml:"-"` // from PasswordFile
 }

@@ -84,6 +84,11 @@ func (c *Client) Status(ctx context.Context) (payment.Status, error) {
 	return get[payment.Status](ctx, c, "/v1/status")
 }
 
+// Terminals lists the terminals of the box.
+func (c *Client) Terminals(ctx context.Context) ([]Terminal, error) {
+	return get[[]Terminal](ctx, c, "/v1/terminals")
+}
+
 // Version tells what the running gateway is made of.
 func (c *Client) Version(ctx context.Context) (Version, error) {
 	return get[Version](ctx, c, "/v1/version")

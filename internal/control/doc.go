@@ -7,6 +7,7 @@
 //	POST /v1/commands            payment.Command ─► payment.Reply
 //	POST /v1/commands?follow=1   ─► Line, Line, ... until the payment is over
 //	GET  /v1/status              ─► payment.Status
+//	GET  /v1/terminals           ─► [Terminal, ...]
 //	GET  /v1/journal             order= last4= auth= terminal= since= until= limit= ─► a record a line
 //	GET  /v1/journal/{id}        ─► Entry: the record with its steps
 //	POST /v1/journal/verify      ─► what the journal's own check says

@@ -17,6 +17,7 @@ func (s *Server) routes() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("POST /v1/commands", s.command)
 	m.HandleFunc("GET /v1/status", s.status)
+	m.HandleFunc("GET /v1/terminals", s.terminals)
 	m.HandleFunc("GET /v1/journal", s.history)
 	m.HandleFunc("GET /v1/journal/{id}", s.entry)
 	m.HandleFunc("POST /v1/journal/verify", s.verify)
@@ -111,6 +112,10 @@ func view(r payment.Reply) payment.Reply {
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, s.o.Gateway.Status())
+}
+
+func (s *Server) terminals(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.o.Terminals)
 }
 
 func (s *Server) version(w http.ResponseWriter, _ *http.Request) {

@@ -15,11 +15,12 @@ import (
 
 // Options says what a [Server] serves.
 type Options struct {
-	Path    string // of the socket, required; at most 100 bytes
-	Gateway Gateway
-	Journal Journal
-	Version Version
-	Log     *slog.Logger // nil discards
+	Path      string // of the socket, required; at most 100 bytes
+	Gateway   Gateway
+	Journal   Journal
+	Terminals []Terminal
+	Version   Version
+	Log       *slog.Logger // nil discards
 }
 
 // Server is the socket of a running gateway.

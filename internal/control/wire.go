@@ -90,6 +90,15 @@ type Version struct {
 	Drivers  []string `json:"drivers"`
 }
 
+// Terminal is what a person's tool has to know to send a terminal a command.
+type Terminal struct {
+	Name      string        `json:"name"`
+	Driver    string        `json:"driver"`
+	Currency  string        `json:"currency"`
+	MaxAmount payment.Money `json:"max_amount"`
+	Test      bool          `json:"test,omitempty"` // simulated
+}
+
 // Over says whether following a payment ends in this state: it is decided, or
 // waits for the controller, or nobody knows.
 func Over(r payment.Record) bool {

@@ -128,7 +128,6 @@ var (
 	ErrNotFound      = errors.New("no such operation on the terminal")
 	ErrInProgress    = errors.New("the operation may still be running")
 	ErrNotReversible = errors.New("the terminal can no longer reverse it")
-	ErrSwapped       = errors.New("another terminal answers")
 )
 
 // Error is a broken exchange with a terminal.

@@ -122,7 +122,9 @@ func (g *Gateway) Raise(code payment.AlertCode, text string, ids ...payment.ID) 
 		return
 	}
 	g.log.Warn("alert raised", "code", string(code), "text", text, "ids", ids)
-	g.board.update(func(s *state) { s.raise(payment.Alert{Code: code, Text: text, IDs: ids, Since: g.now().Time.UTC().Truncate(time.Second)}) })
+	g.board.update(func(s *state) {
+		s.raise(payment.Alert{Code: code, Text: text, IDs: ids, Since: g.now().Time.UTC().Truncate(time.Second)})
+	})
 }
 
 const maxAlertIDs = 100

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"tillgate/internal/payment"
@@ -115,17 +116,17 @@ func (l *lane) stray(o payment.Outcome) {
 // byAttempt finds the payment of an attempt among those of the last two days:
 // no answer comes later than that.
 func (l *lane) byAttempt(attempt string) (payment.Record, bool) {
-	if attempt == "" {
+	if len(attempt) < 12 { // the shortest that a protocol cuts an attempt to
 		return payment.Record{}, false
 	}
 	open, _ := l.open()
 	for _, rec := range open {
-		if rec.Attempt == attempt {
+		if strings.HasPrefix(rec.Attempt, attempt) {
 			return rec, true
 		}
 	}
 	for rec, err := range l.g.journal.Since(l.g.now().Time.Add(-48 * time.Hour)) {
-		if err == nil && rec.Terminal == l.cfg.Name && rec.Attempt == attempt {
+		if err == nil && rec.Terminal == l.cfg.Name && strings.HasPrefix(rec.Attempt, attempt) {
 			return rec, true
 		}
 	}

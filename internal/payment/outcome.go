@@ -104,7 +104,6 @@ const (
 // Outcome is what became of an attempt.
 type Outcome struct {
 	Result    Result     `json:"result"`
-	Attempt   string     `json:"attempt,omitempty"`   // the attempt the terminal named in its answer, where it names one
 	Amount    Money      `json:"amount,omitzero"`     // as the terminal reported it; zero: it did not, or unreadably
 	Discount  Money      `json:"discounted,omitzero"` // the discounted amount both sides agreed on before charging
 	Reference Reference  `json:"reference,omitzero"`

@@ -105,7 +105,7 @@ type Total struct {
 // Dialogue is what a running operation tells and hears. The zero value works.
 type Dialogue struct {
 	Progress func(payment.Stage, payment.VendorCode) // may be nil
-	Evidence func(payment.Outcome)                   // an answer that belongs to another attempt; may be nil
+	Evidence func(payment.Outcome)                   // an answer that belongs to another attempt, which Outcome.Attempt names; may be nil
 	Abort    <-chan struct{}                         // closed when the payment is wanted no more
 }
 
@@ -123,11 +123,21 @@ func (d Dialogue) Stray(o payment.Outcome) {
 	}
 }
 
-// The non-answers of Lookup and Baseline.
+// The non-answers of Lookup and Baseline. The connection is in order after
+// each of them.
 var (
 	ErrNotFound      = errors.New("no such operation on the terminal")
 	ErrInProgress    = errors.New("the operation may still be running")
 	ErrNotReversible = errors.New("the terminal can no longer reverse it")
+
+	// ErrUnproven: the terminal answered, no approval can come any more, and
+	// what it shows proves neither payment nor non-payment. The payment stays
+	// in doubt; asking again later can still bring a late answer.
+	ErrUnproven = errors.New("what the terminal shows proves nothing about it")
+
+	// ErrSwapped: another terminal answered than the one of the baseline. What
+	// it shows is never evidence.
+	ErrSwapped = errors.New("another terminal answers than the one that was asked")
 )
 
 // Error is a broken exchange with a terminal.

@@ -15,7 +15,6 @@ const (
 	EventInDoubt        EventType = "payment.in-doubt"
 	EventContradicted   EventType = "payment.contradicted"
 	EventUnreversed     EventType = "payment.unreversed"
-	EventResolved       EventType = "payment.resolved"
 	EventExternal       EventType = "payment.external"
 	EventReconciliation EventType = "reconciliation.final"
 	EventStarted        EventType = "gateway.started"

@@ -115,6 +115,11 @@ type Outcome struct {
 	Text      string     `json:"text,omitempty"` // a sentence for a person
 	Receipt   []string   `json:"receipt,omitempty"`
 	Offline   bool       `json:"offline,omitempty"` // approved by the terminal without its host
+
+	// Attempt is set on an answer that belongs to another attempt than the one
+	// that was waited for: Transaction.Attempt, or as many of its first
+	// characters as the terminal's protocol carries.
+	Attempt string `json:"attempt,omitempty"`
 }
 
 // Clock tells how far a time may be trusted. A kiosk often has no RTC.

@@ -10,33 +10,34 @@ import (
 type Reason string
 
 const (
-	ReasonInvalid         Reason = "invalid"          // malformed, see the text
-	ReasonOversized       Reason = "oversized"        // more bytes than a command may have
-	ReasonRetained        Reason = "retained"         // a retained MQTT message is never a command
-	ReasonStale           Reason = "stale"            // ttl_ms passed, or it quotes no current session
-	ReasonForeignSession  Reason = "foreign-session"  // it quotes the session of another connection
-	ReasonForbidden       Reason = "forbidden"        // this client may not do that
-	ReasonUnknownTerminal Reason = "unknown-terminal" // no such name in the configuration
-	ReasonUnsupported     Reason = "unsupported"      // the terminal's protocol has no such operation
-	ReasonCurrency        Reason = "wrong-currency"   // the terminal takes another one
-	ReasonAboveMaximum    Reason = "above-maximum"    // max_amount of the terminal
-	ReasonDailyCap        Reason = "daily-cap"        // daily_cap of the terminal
-	ReasonRefundCeiling   Reason = "refund-ceiling"   // more than the original was paid
-	ReasonConflict        Reason = "conflict"         // the id is known with other content
-	ReasonOrderBusy       Reason = "order-busy"       // the order is being paid, in doubt, or paid
-	ReasonExpired         Reason = "id-expired"       // the id is older than what the journal keeps
-	ReasonBusy            Reason = "busy"             // the terminal serves somebody else
-	ReasonOffline         Reason = "terminal-offline" // no connection to the terminal
-	ReasonUnsettled       Reason = "unsettled"        // an earlier payment is not settled yet
-	ReasonPaused          Reason = "paused"           // by a person
-	ReasonDevice          Reason = "device-conflict"  // two lanes drive one device
-	ReasonJournal         Reason = "journal-failed"   // nothing can be written down
-	ReasonStopping        Reason = "stopping"         // the gateway shuts down
-	ReasonNotFound        Reason = "not-found"        // no such payment
-	ReasonState           Reason = "wrong-state"      // the payment is not in a state for this
-	ReasonTwin            Reason = "twin-box"         // another gateway uses this box's name
-	ReasonReconcile       Reason = "needs-reconcile"  // the batch must be closed first
-	ReasonBaseline        Reason = "baseline"         // the terminal's state before the sale could not be read
+	ReasonInvalid         Reason = "invalid"           // malformed, see the text
+	ReasonOversized       Reason = "oversized"         // more bytes than a command may have
+	ReasonRetained        Reason = "retained"          // a retained MQTT message is never a command
+	ReasonStale           Reason = "stale"             // ttl_ms passed, or it quotes no current session
+	ReasonForeignSession  Reason = "foreign-session"   // it quotes the session of another connection
+	ReasonForbidden       Reason = "forbidden"         // this client may not do that
+	ReasonUnknownTerminal Reason = "unknown-terminal"  // no such name in the configuration
+	ReasonUnsupported     Reason = "unsupported"       // the terminal's protocol has no such operation
+	ReasonCurrency        Reason = "wrong-currency"    // the terminal takes another one
+	ReasonAboveMaximum    Reason = "above-maximum"     // max_amount of the terminal
+	ReasonDailyCap        Reason = "daily-cap"         // daily_cap of the terminal
+	ReasonRefundCeiling   Reason = "refund-ceiling"    // more than the original was paid
+	ReasonConflict        Reason = "conflict"          // the id is known with other content
+	ReasonOrderBusy       Reason = "order-busy"        // the order is being paid, in doubt, or paid
+	ReasonExpired         Reason = "id-expired"        // the id is older than what the journal keeps
+	ReasonBusy            Reason = "busy"              // the terminal serves somebody else
+	ReasonOffline         Reason = "terminal-offline"  // no connection to the terminal
+	ReasonUnsettled       Reason = "unsettled"         // an earlier payment is not settled yet
+	ReasonAwaiting        Reason = "awaiting-dispense" // an approved payment waits for its goods
+	ReasonPaused          Reason = "paused"            // by a person
+	ReasonDevice          Reason = "device-conflict"   // two lanes drive one device
+	ReasonJournal         Reason = "journal-failed"    // nothing can be written down
+	ReasonStopping        Reason = "stopping"          // the gateway shuts down
+	ReasonNotFound        Reason = "not-found"         // no such payment
+	ReasonState           Reason = "wrong-state"       // the payment is not in a state for this
+	ReasonTwin            Reason = "twin-box"          // another gateway uses this box's name
+	ReasonReconcile       Reason = "needs-reconcile"   // the batch must be closed first
+	ReasonBaseline        Reason = "baseline"          // the terminal's state before the sale could not be read
 )
 
 // Refusal is an error that left no trace: nothing was journalled and nothing

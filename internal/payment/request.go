@@ -72,8 +72,18 @@ type Request struct {
 	Split bool `json:"split,omitempty"`
 }
 
-// SameContent says whether two requests with one id ask for the same thing.
-func (r Request) SameContent(o Request) bool { return r == o }
+// SameContent says whether two requests with one id ask for the same thing. A
+// reversal that named no amount asked for all that was left, and an original is
+// the same if our id of it is: the gateway fills in the rest.
+func (r Request) SameContent(o Request) bool {
+	if r.Operation == Reversal && (r.Amount.IsZero() || o.Amount.IsZero()) {
+		r.Amount, o.Amount = Money{}, Money{}
+	}
+	if r.Original.Payment != "" && r.Original.Payment == o.Original.Payment {
+		r.Original, o.Original = Reference{}, Reference{}
+	}
+	return r == o
+}
 
 // Problem is one reason why a request is refused.
 type Problem struct {

@@ -1,0 +1,186 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// serve takes commands until something has to be settled (nil) or the line
+// breaks (an error). Nothing is unsettled when it is called.
+func (l *lane) serve(soft, hard context.Context, term link.Terminal) error {
+	beat := time.Now().Add(l.cfg.Heartbeat)
+	for soft.Err() == nil {
+		open, err := l.open()
+		if err != nil || slices.ContainsFunc(open, l.needsSettling) {
+			return nil
+		}
+		l.ready(open)
+		timer := time.NewTimer(time.Until(l.due(beat)))
+		select {
+		case <-soft.Done():
+		case <-l.woken:
+		case j := <-l.jobs:
+			err = l.serveJob(soft, hard, term, j)
+			beat = time.Now().Add(l.cfg.Heartbeat)
+		case <-timer.C:
+			if !time.Now().Before(beat) {
+				err = l.heartbeat(soft, term)
+				beat = time.Now().Add(l.cfg.Heartbeat)
+			}
+			if err == nil {
+				err = l.onTime(hard, term, open)
+			}
+		}
+		timer.Stop()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready shows a terminal that sells, or an approved payment that waits for its
+// goods on it.
+func (l *lane) ready(open []payment.Record) {
+	l.failures = 0
+	l.expect(open)
+	var reasons []payment.Reason
+	var waiting payment.ID
+	for _, r := range open {
+		if r.State == payment.StateAuthorised {
+			reasons, waiting = []payment.Reason{payment.ReasonAwaiting}, r.ID
+		}
+	}
+	l.show(func(t *payment.TerminalStatus) {
+		t.Link, t.Stage, t.Error, t.Reasons, t.Payment = payment.LinkOnline, payment.StageIdle, "", reasons, waiting
+	})
+	if !l.wasOnline {
+		l.wasOnline = true
+		l.announce(payment.EventTerminalReady, map[string]string{"terminal": l.cfg.Name, "identity": l.identity})
+	}
+}
+
+// due is when the lane has to do something by itself.
+func (l *lane) due(beat time.Time) time.Time {
+	for _, t := range l.deadlines {
+		if t.Before(beat) {
+			beat = t
+		}
+	}
+	return l.reconcile.before(beat, l.cfg.Reconcile)
+}
+
+// onTime does what time asks for: deadlines of fulfilment, the reconciliation.
+func (l *lane) onTime(hard context.Context, term link.Terminal, open []payment.Record) error {
+	l.expire(open)
+	if len(open) == 0 && l.reconcile.isDue(l.cfg.Reconcile, l.g) {
+		return l.reconcileNow(hard, term)
+	}
+	return nil
+}
+
+// heartbeat finds out whether an idle terminal is still there.
+func (l *lane) heartbeat(ctx context.Context, term link.Terminal) error {
+	d, ok := term.(link.Diagnoser)
+	if !ok || !l.tryDevice() {
+		return nil
+	}
+	defer l.freeDevice()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	_, err := d.Diagnose(ctx)
+	return err
+}
+
+// serveJob carries out one command on a settled terminal. The error says that
+// the line broke.
+func (l *lane) serveJob(soft, hard context.Context, term link.Terminal, j job) error {
+	if _, ok := j.cmd.Verb.Operation(); ok {
+		return l.pay(soft, hard, term, j)
+	}
+	if j.cmd.Verb == payment.VerbDispense {
+		return l.grant(soft, term, j)
+	}
+	return l.question(soft, term, j)
+}
+
+// unready answers a command that came while the terminal is away (term is nil)
+// or unsettled: a grant needs no terminal, and a question is passed on only if
+// it preserves the evidence.
+func (l *lane) unready(ctx context.Context, term link.Terminal, j job) error {
+	if j.cmd.Verb == payment.VerbDispense {
+		return l.grant(ctx, nil, j)
+	}
+	if term != nil && l.preserves(questions[j.cmd.Verb]) {
+		return l.question(ctx, term, j)
+	}
+	err := l.available(j.cmd.Request)
+	if err == nil {
+		err = payment.Refuse(payment.ReasonBusy, "terminal %s is busy", l.cfg.Name)
+	}
+	j.refuse(err)
+	return nil
+}
+
+// questions are the verbs that only ask the terminal something.
+var questions = map[payment.Verb]payment.Operation{
+	payment.VerbDiagnose: payment.Diagnosis,
+	payment.VerbTotals:   payment.Totals,
+}
+
+func (l *lane) question(ctx context.Context, term link.Terminal, j job) error {
+	switch j.cmd.Verb {
+	case payment.VerbDiagnose:
+		return ask(ctx, l, term, j, func(ctx context.Context, d link.Diagnoser) (any, error) { return d.Diagnose(ctx) })
+	case payment.VerbTotals:
+		return ask(ctx, l, term, j, func(ctx context.Context, t link.Totaller) (any, error) { return t.Totals(ctx) })
+	}
+	j.refuse(payment.Invalid{{Field: "verb", Text: "is not known"}})
+	return nil
+}
+
+// ask puts a question to a terminal whose driver has the power T.
+func ask[T any](ctx context.Context, l *lane, term link.Terminal, j job, question func(context.Context, T) (any, error)) error {
+	able, ok := term.(T)
+	if !ok {
+		j.refuse(payment.Refuse(payment.ReasonUnsupported, "terminal %s: %s has no %s", l.cfg.Name, l.cfg.Driver.Title, j.cmd.Verb))
+		return nil
+	}
+	if !l.tryDevice() {
+		j.refuse(payment.Refuse(payment.ReasonBusy, "device %s is busy", l.cfg.Device))
+		return nil
+	}
+	defer l.freeDevice()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	answer, err := question(ctx, able)
+	if err != nil {
+		j.refuse(payment.Refuse(payment.ReasonOffline, "terminal %s: %v", l.cfg.Name, err))
+		return brokenLine(err)
+	}
+	j.answer(payment.Reply{Status: payment.ReplyDone, Result: answer})
+	return nil
+}
+
+// open lists this terminal's records that are not over.
+func (l *lane) open() ([]payment.Record, error) {
+	all, err := l.g.journal.Open()
+	if err != nil {
+		l.g.journalFailed(err)
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(r payment.Record) bool { return r.Terminal != l.cfg.Name }), nil
+}
+
+// brokenLine keeps of err what means that the connection is of no more use.
+func brokenLine(err error) error {
+	if _, ok := errors.AsType[*link.Error](err); ok {
+		return err
+	}
+	return nil
+}

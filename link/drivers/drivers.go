@@ -1,0 +1,25 @@
+// Package drivers is the list of terminal protocols in this program. It is
+// written by hand: reading it shows all there are.
+package drivers
+
+import (
+	"tillgate/link"
+	"tillgate/link/ecrvn"
+)
+
+// All lists the drivers, in the order in which they are shown.
+func All() []link.Driver {
+	return []link.Driver{
+		ecrvn.Driver(),
+	}
+}
+
+// Find returns the driver of a name.
+func Find(name string) (link.Driver, bool) {
+	for _, d := range All() {
+		if d.Name == name {
+			return d, true
+		}
+	}
+	return link.Driver{}, false
+}

@@ -1,0 +1,39 @@
+package drivers
+
+import (
+	"regexp"
+	"testing"
+
+	"tillgate/internal/payment"
+)
+
+// TestAll holds every driver to what the configuration, the gateway and the
+// command line take for granted.
+func TestAll(t *testing.T) {
+	seen := map[string]bool{}
+	for _, d := range All() {
+		if seen[d.Name] || !regexp.MustCompile(`^[a-z][a-z0-9]*$`).MatchString(d.Name) {
+			t.Errorf("%q: a name is lower case and there once", d.Name)
+		}
+		seen[d.Name] = true
+		if d.Title == "" || d.Open == nil || d.Explain == nil || d.Simulate == nil || d.Check == nil {
+			t.Errorf("%s: title, Open, Check, Explain and Simulate are required", d.Name)
+		}
+		for _, op := range append(d.Operations, d.Preserving...) {
+			if !op.Known() {
+				t.Errorf("%s: operation %q is not known", d.Name, op)
+			}
+		}
+		for _, op := range d.Preserving {
+			if op.MovesMoney() || op == payment.Reconciliation {
+				t.Errorf("%s: %s cannot preserve evidence", d.Name, op)
+			}
+		}
+		if found, ok := Find(d.Name); !ok || found.Title != d.Title {
+			t.Errorf("Find(%q): got %q, %v", d.Name, found.Title, ok)
+		}
+	}
+	if _, ok := Find("nobody"); ok {
+		t.Error("Find found a driver that does not exist")
+	}
+}

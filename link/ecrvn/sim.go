@@ -1,0 +1,173 @@
+package ecrvn
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"tillgate/link"
+)
+
+// Simulator is a terminal of this protocol with its bank. It speaks on byte
+// streams ([Simulator.Serve]) and as a web service ([Simulator.ServeHTTP]), and
+// behaves as its script says: see [behaviours].
+//
+// The terminal outlives its connections, and with a ledger file its process:
+// a sale that has begun goes on when the cable is out, and what it has to say
+// goes to the cable that is plugged in when it is done. All methods are safe
+// for concurrent use.
+type Simulator struct {
+	pace time.Duration
+	log  *slog.Logger
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	work sync.WaitGroup // sales that are running
+
+	mu     sync.Mutex
+	script []behaviour
+	mood   behaviour // of the last money command; before any, of the first to come
+	busy   bool      // a customer is being served, the terminal hears nothing
+	later  *charge   // a sale whose approval is still to come
+	state  state
+	file   string
+	cable  link.Conn // where a byte stream's answers go
+}
+
+// charge is a sale on its way to the bank.
+type charge struct {
+	req   request
+	minor int64
+}
+
+// NewSimulator makes a terminal. The currency is VND or USD, the two that the
+// document knows; "" is VND.
+func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
+	script, err := parseScript(c.Script)
+	if err != nil {
+		return nil, fmt.Errorf("simulator ecrvn: %w", err)
+	}
+	if c.Currency == "" {
+		c.Currency = "VND"
+	}
+	if currencyNumbers[c.Currency] == "" {
+		return nil, fmt.Errorf("simulator ecrvn: currency %q: the document has VND and USD", c.Currency)
+	}
+	st, err := loadState(c.Ledger, c.Currency)
+	if err != nil {
+		return nil, fmt.Errorf("simulator ecrvn: ledger: %w", err)
+	}
+	s := &Simulator{pace: c.Pace, log: c.Log, script: script, mood: script[0], state: st, file: c.Ledger}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Ledger lists what the bank did, oldest first.
+func (s *Simulator) Ledger() []link.Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]link.Entry(nil), s.state.Entries...)
+}
+
+// Close stops the terminal as a power cut would, and waits for what it started.
+func (s *Simulator) Close() error {
+	s.mu.Lock()
+	s.stop()
+	c := s.cable
+	s.mu.Unlock()
+	if c != nil {
+		c.Close()
+	}
+	s.work.Wait()
+	return nil
+}
+
+// start runs f in the background, unless the terminal has no power any more.
+func (s *Simulator) start(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() == nil {
+		s.work.Go(f)
+	}
+}
+
+// reply is what the terminal does about a request.
+type reply struct {
+	say    []byte
+	hangUp bool // the connection ends afterwards
+}
+
+// accept says how long a request keeps the terminal, and makes it busy for
+// that time. ok is false if it hears nothing now.
+func (s *Simulator) accept(r request) (wait time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy || s.ctx.Err() != nil {
+		return 0, false
+	}
+	if r.command != cmdSale && r.command != cmdVoid && r.command != cmdSettle {
+		return 0, true
+	}
+	s.mood = s.script[0]
+	if len(s.script) > 1 {
+		s.script = s.script[1:]
+	}
+	wait = s.mood.slow
+	switch r.command {
+	case cmdSale: // card, PIN, bank
+		wait += 3 * s.pace
+	case cmdVoid, cmdSettle: // bank
+		wait += s.pace
+	}
+	s.busy = wait > 0
+	return wait, true
+}
+
+// run carries a request out, however long it takes. ok is false if the terminal
+// heard nothing, or lost its power meanwhile.
+func (s *Simulator) run(r request) (rep reply, ok bool) {
+	wait, ok := s.accept(r)
+	if !ok {
+		return reply{}, false
+	}
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-s.ctx.Done():
+			return reply{}, false
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
+	rep, err := s.carryOut(r)
+	if err != nil {
+		s.log.Error("simulated terminal stops: the ledger cannot be written", "err", err)
+		s.stop()
+		return reply{}, false
+	}
+	return rep, true
+}
+
+// carryOut does what a request asks for, and makes it durable before anybody
+// hears of it.
+func (s *Simulator) carryOut(r request) (reply, error) {
+	switch r.command {
+	case cmdSale:
+		return s.sale(r)
+	case cmdVoid:
+		return s.void(r)
+	case cmdSettle:
+		return s.settle(r)
+	case cmdLast:
+		return s.lastTransaction(r)
+	}
+	return s.answer(r, "UNKNOWN", nil), nil
+}

@@ -1,0 +1,157 @@
+package ecrvn
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+var currencyNumbers = map[string]string{"VND": "704", "USD": "840"} // the document's
+
+// state is what a simulated terminal and its bank remember.
+type state struct {
+	Currency string       `json:"currency"`
+	Entries  []link.Entry `json:"entries"` // the bank's ledger
+	Unit     int          `json:"unit"`    // which terminal is at the cable
+	Batch    int          `json:"batch"`
+	Opened   int          `json:"opened"`  // in Entries: the first one of the open batch
+	Receipt  int          `json:"receipt"` // last one given
+	STAN     int          `json:"stan"`    // last one given
+	Last     *slip        `json:"last,omitempty"`
+}
+
+// slip is a transaction as the terminal remembers it.
+type slip struct {
+	Type    string `json:"type"`
+	Entry   int    `json:"entry"` // in Entries
+	Amount  int64  `json:"amount"`
+	Batch   int    `json:"batch"`
+	Receipt int    `json:"receipt"`
+	STAN    int    `json:"stan"`
+	Time    string `json:"time"`
+	RRN     string `json:"rrn"`
+	Auth    string `json:"auth"`
+	Request string `json:"request,omitempty"`
+	Client  string `json:"client,omitempty"`
+	Code    string `json:"code"`
+}
+
+func loadState(file, currency string) (state, error) {
+	st := state{Currency: currency, Batch: 1}
+	if file == "" {
+		return st, nil
+	}
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return st, nil
+	}
+	if err != nil {
+		return st, err
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&st); err != nil {
+		return st, fmt.Errorf("%s: %w", file, err)
+	}
+	if st.Currency != currency {
+		return st, fmt.Errorf("%s: is kept in %s", file, st.Currency)
+	}
+	if st.Opened < 0 || st.Opened > len(st.Entries) || st.Last != nil && (st.Last.Entry < 0 || st.Last.Entry >= len(st.Entries)) {
+		return st, fmt.Errorf("%s: its last transaction or its batch is not in it", file)
+	}
+	return st, nil
+}
+
+// save makes the state durable: a new file, flushed, under the old name.
+func (s *Simulator) save() error {
+	if s.file == "" {
+		return nil
+	}
+	b, err := json.Marshal(s.state)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.file), ".ledger-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), s.file); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(s.file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// book charges a card: the bank's ledger, and the terminal's memory.
+func (s *Simulator) book(c charge) (slip, error) {
+	p := s.slip(typeSale, c.minor)
+	p.Code, p.Request, p.Client, p.Entry = "00", c.req.id, c.req.client, len(s.state.Entries)
+	order := ""
+	if len(c.req.args) > 3 {
+		order = c.req.args[3] // F3
+	}
+	s.state.Entries = append(s.state.Entries, link.Entry{
+		Attempt: c.req.id, Order: order, Amount: payment.Money{Minor: c.minor, Currency: s.state.Currency},
+		Charged: true, Receipt: six(p.Receipt), RRN: p.RRN,
+	})
+	s.state.Last = &p
+	return p, s.save()
+}
+
+// slip gives the next numbers.
+func (s *Simulator) slip(kind string, minor int64) slip {
+	s.state.Receipt++
+	s.state.STAN++
+	return slip{
+		Type: kind, Amount: minor, Batch: s.state.Batch, Receipt: s.state.Receipt, STAN: s.state.STAN,
+		Time: time.Now().Format("20060102150405"),
+		RRN:  fmt.Sprintf("%02d%010d", s.state.Unit+66, s.state.STAN), Auth: six(700000 + s.state.STAN%300000),
+	}
+}
+
+// handSale is somebody selling on the keypad.
+func (s *Simulator) handSale(minor int64) error {
+	_, err := s.book(charge{minor: minor})
+	return err
+}
+
+// swap puts another terminal at the cable. It has a transaction of its own.
+func (s *Simulator) swap() error {
+	s.state.Unit++
+	s.state.Batch, s.state.Receipt, s.state.STAN, s.state.Opened = 7, 40, 900, len(s.state.Entries)
+	return s.handSale(50000)
+}
+
+// closeBatch is what the bank does at night, or a settlement.
+func (s *Simulator) closeBatch() {
+	s.state.Batch++
+	s.state.Receipt, s.state.Opened = 0, len(s.state.Entries)
+}
+
+func (s *Simulator) tid() string { return fmt.Sprintf("%08d", 122+s.state.Unit) }
+
+func (s *Simulator) serial() string {
+	return fmt.Sprintf("171407333221017301513%03d", 850+s.state.Unit)
+}
+
+func six(n int) string {
+	s := strconv.Itoa(n)
+	return "000000"[:max(0, 6-len(s))] + s
+}

@@ -1,0 +1,268 @@
+package ecrvn
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"tillgate/link/frame"
+)
+
+const dialTimeout = 5 * time.Second
+
+// web is a terminal behind its web service. Each request has a connection of
+// its own, written and read here: net/http's client repeats requests, follows
+// redirects and asks proxies, and cannot tell whether a byte has left.
+type web struct {
+	base     *url.URL
+	settings *Settings
+	tls      *tls.Config // nil for http
+	dial     func(ctx context.Context, address string) (net.Conn, error)
+	log      *slog.Logger
+
+	mu     sync.Mutex
+	conn   net.Conn // of the running exchange
+	closed bool
+}
+
+// isWeb says whether an address is a web service's.
+func isWeb(address string) bool {
+	return strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://")
+}
+
+func newWeb(address string, s *Settings, log *slog.Logger) (*web, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("the address is no http://host[:port][/path]")
+	}
+	if u.Port() == "" && s.Web.Port != 0 {
+		u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(s.Web.Port))
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = s.Web.Path
+	}
+	d := &net.Dialer{Timeout: dialTimeout}
+	w := &web{base: u, settings: s, log: log}
+	w.dial = func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
+	if u.Scheme == "https" {
+		w.tls, err = s.Web.pinned()
+	}
+	return w, err
+}
+
+// pinned accepts one certificate and nothing else. The terminal has made it
+// itself, so neither its name nor its dates nor an authority tell anything.
+func (w Web) pinned() (*tls.Config, error) {
+	want, err := w.pin()
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		InsecureSkipVerify: true, // replaced by the comparison below
+		VerifyConnection: func(s tls.ConnectionState) error {
+			got := sha256.Sum256(s.PeerCertificates[0].Raw)
+			if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+				return fmt.Errorf("the terminal's certificate has the sha-256 fingerprint %x, which is not the pinned one", got)
+			}
+			return nil
+		},
+	}, nil
+}
+
+func (w Web) pin() ([32]byte, error) {
+	if w.CertificateSHA256 != "" {
+		return w.fingerprint()
+	}
+	if w.CertificateFile == "" {
+		return [32]byte{}, errors.New("https needs web.certificate_sha256 or web.certificate_file: the terminal's certificate is its own")
+	}
+	b, err := os.ReadFile(w.CertificateFile)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	block, _ := pem.Decode(b)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return [32]byte{}, fmt.Errorf("%s: no PEM certificate", w.CertificateFile)
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("%s: %w", w.CertificateFile, err)
+	}
+	return sha256.Sum256(c.Raw), nil
+}
+
+func (w *web) late() []answer { return nil }
+
+func (w *web) exchange(ctx context.Context, c call) (sent bool, err error) {
+	text, req, err := w.render(c.query)
+	if err != nil {
+		return false, err
+	}
+	conn, err := w.open(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer w.drop(conn)
+	// The deadline is the call's; a cancelled ctx moves it into the past.
+	if err := conn.SetDeadline(time.Now().Add(c.within)); err != nil {
+		return false, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if n, err := conn.Write(text); err != nil {
+		// A TLS record counts as written only when all of it is.
+		return n > 0 || w.tls != nil, cause(ctx, err)
+	}
+	if c.wrote != nil {
+		c.wrote()
+	}
+	return true, cause(ctx, w.read(conn, req, c))
+}
+
+// cause says what an error of the connection means.
+func cause(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errSilent
+	}
+	return err
+}
+
+// render writes the whole HTTP request. The query is text, as the document
+// sends it: '|' and ':' are not percent-encoded.
+func (w *web) render(query string) ([]byte, *http.Request, error) {
+	u := *w.base
+	u.RawQuery = query
+	req, err := http.NewRequest(w.settings.Web.Method, u.String(), strings.NewReader(w.settings.Web.Body))
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Close = true
+	req.Header.Set("User-Agent", "tillgate")
+	if w.settings.Web.Body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for k, v := range w.settings.Web.Headers {
+		req.Header.Set(k, v)
+	}
+	var b bytes.Buffer
+	if err := req.Write(&b); err != nil {
+		return nil, nil, err
+	}
+	return b.Bytes(), req, nil
+}
+
+// open connects, with the TLS handshake behind it: up to here nothing of the
+// request has left.
+func (w *web) open(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	host := w.base.Host
+	if w.base.Port() == "" {
+		host = net.JoinHostPort(w.base.Hostname(), map[string]string{"http": "80", "https": "443"}[w.base.Scheme])
+	}
+	conn, err := w.dial(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.hold(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if w.tls == nil {
+		return conn, nil
+	}
+	secure := tls.Client(conn, w.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		w.drop(conn)
+		return nil, err
+	}
+	return secure, nil
+}
+
+// hold makes the connection one that close can end.
+func (w *web) hold(conn net.Conn) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return net.ErrClosed
+	}
+	w.conn = conn
+	return nil
+}
+
+func (w *web) drop(conn net.Conn) {
+	w.mu.Lock()
+	w.conn = nil
+	w.mu.Unlock()
+	conn.Close()
+}
+
+func (w *web) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	if w.conn != nil {
+		w.conn.Close()
+	}
+	return nil
+}
+
+// read takes the response apart. Redirects are not followed: what another
+// address says is no answer of this terminal.
+func (w *web) read(conn net.Conn, req *http.Request, c call) error {
+	limited := io.LimitReader(conn, 2*maxAnswer)
+	resp, err := http.ReadResponse(bufio.NewReader(limited), req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the terminal's web service answers %d", resp.StatusCode)
+	}
+	objects := frame.NewObjects(resp.Body, maxAnswer)
+	for {
+		b, err := objects.Next()
+		if errors.Is(err, frame.ErrCorrupt) {
+			continue
+		}
+		if errors.Is(err, io.EOF) {
+			return errors.New("the response ends without an answer")
+		}
+		if err != nil {
+			return err
+		}
+		a, err := decode(b)
+		if err != nil {
+			w.log.Warn("object from the terminal dropped", "bytes", len(b), "err", err)
+			continue
+		}
+		if c.take(a) {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,321 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+)
+
+// pageSize is written into every file, so that it does not depend on the
+// kernel that made it: some boards run with pages of 16 KiB.
+const pageSize = 4096
+
+// segment is one file of the journal. The one in use is pinned open; the others
+// are opened for as long as somebody reads, since mapping all of them costs as
+// much address space as the whole history.
+type segment struct {
+	number uint64
+	path   string
+	meta   segmentMeta // of the segment in use only
+	limit  uint64      // closed: number of the first entry that is the successor's, else 0
+
+	// What a closed segment holds; see sidecar.go.
+	sum *summary
+
+	mu     sync.Mutex
+	db     *bbolt.DB
+	file   *os.File
+	refs   int
+	pinned bool
+}
+
+func segmentPath(dir string, number uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("%010d.seg", number))
+}
+
+// openDB opens a bbolt file, and hands out the os.File as well: it is needed
+// when bbolt itself can no longer close it.
+func openDB(path string, readOnly bool, size int) (db *bbolt.DB, file *os.File, err error) {
+	err = guard(func() error {
+		db, err = bbolt.Open(path, 0o640, &bbolt.Options{
+			Timeout:         lockWait,
+			ReadOnly:        readOnly,
+			PageSize:        pageSize,
+			InitialMmapSize: size, // never mapped anew, so readers never hold up a writer
+			NoStatistics:    true,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				if readOnly || filepath.Ext(path) != ".tmp" {
+					flag &^= os.O_CREATE // a segment that is gone is not made again
+				}
+				file, err = os.OpenFile(name, flag, mode)
+				return file, err
+			},
+		})
+		return err
+	})
+	if err != nil {
+		if file != nil {
+			file.Close() // bbolt closes it on most of its ways out; twice is harmless
+		}
+		return nil, nil, fmt.Errorf("open %s: %w", filepath.Base(path), err)
+	}
+	return db, file, nil
+}
+
+// pin opens the segment for writing and keeps it open.
+func (g *segment) pin(size int64) error {
+	db, file, err := openDB(g.path, false, int(size))
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.db, g.file, g.pinned = db, file, true
+	return nil
+}
+
+// unpin closes the segment, or lets its last reader close it.
+func (g *segment) unpin() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pinned = false
+	return g.closeIdle()
+}
+
+// abandon gives up a file whose transaction ended in a panic: bbolt may hold
+// its own locks for good. The descriptor is closed, the mapping is lost.
+func (g *segment) abandon() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.file != nil {
+		_ = unix.Flock(int(g.file.Fd()), unix.LOCK_UN)
+		g.file.Close()
+	}
+	g.db, g.file, g.pinned = nil, nil, false
+}
+
+func (g *segment) closeIdle() error {
+	if g.pinned || g.refs > 0 || g.db == nil {
+		return nil
+	}
+	db := g.db
+	g.db, g.file = nil, nil
+	return guard(db.Close)
+}
+
+// view runs fn in a read transaction.
+func (g *segment) view(fn func(tx *bbolt.Tx) error) error {
+	db, err := g.acquire()
+	if err != nil {
+		return err
+	}
+	defer g.release()
+	return guard(func() error { return db.View(fn) })
+}
+
+// acquire opens the segment, or joins those who have it open.
+func (g *segment) acquire() (*bbolt.DB, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.db == nil {
+		db, file, err := openDB(g.path, true, 0)
+		if err != nil {
+			return nil, err
+		}
+		g.db, g.file = db, file
+	}
+	g.refs++
+	return g.db, nil
+}
+
+func (g *segment) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refs--
+	_ = g.closeIdle() // reading is done; there is nothing to lose
+}
+
+// forgetPages asks the kernel to read the file from the disk the next time.
+// After a failed flush the cache shows what was written, not what is there.
+func forgetPages(path string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+}
+
+// entries calls fn for each entry in order of number, from the first to the
+// last that belongs to the segment. body is valid during the call.
+func (g *segment) entries(tx *bbolt.Tx, fn func(number uint64, h header, body []byte) error) error {
+	b := tx.Bucket(bucketEntries)
+	if b == nil {
+		return fmt.Errorf("%w: it lacks a bucket", errForeign)
+	}
+	c := b.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		number, err := numberOf(k)
+		if err != nil {
+			return err
+		}
+		if g.limit != 0 && number >= g.limit {
+			return nil
+		}
+		h, body, err := decode(number, v)
+		if err != nil {
+			return err
+		}
+		if err := fn(number, h, body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// marked are the hashes of the ids with this fingerprint in a closed segment,
+// by its sidecar, or where that is gone by reading the segment.
+func (g *segment) marked(m uint32) ([]uint64, error) {
+	if find(g.sum.marks, m) < 0 {
+		return nil, nil
+	}
+	if hashes, err := g.sum.marked(m); err == nil {
+		return hashes, nil
+	}
+	var hashes []uint64
+	err := g.view(func(tx *bbolt.Tx) error {
+		return g.entries(tx, func(_ uint64, h header, _ []byte) error {
+			if h.kind == kindStep && h.is(flagBegun) && h.mark == m {
+				hashes = append(hashes, h.about)
+			}
+			return nil
+		})
+	})
+	return hashes, err
+}
+
+// raw is an entry as it lies in a segment, copied out of the mapping.
+type raw struct {
+	number uint64
+	header header
+	body   []byte
+}
+
+// read copies the entries with these numbers.
+func (g *segment) read(numbers []uint64) (out []raw, err error) {
+	err = g.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketEntries)
+		if b == nil {
+			return fmt.Errorf("%w: it lacks a bucket", errForeign)
+		}
+		for _, n := range numbers {
+			v := b.Get(key(n))
+			if v == nil {
+				return fmt.Errorf("%w %d: not there", errEntry, n)
+			}
+			h, body, err := decode(n, v)
+			if err != nil {
+				return err
+			}
+			out = append(out, raw{n, h, append([]byte(nil), body...)})
+		}
+		return nil
+	})
+	return out, err
+}
+
+// readSteps copies the steps of one payment out of a closed segment. The
+// positions in the sidecar are a hint: when they do not lead to the payment,
+// the whole segment is read.
+func (g *segment) readSteps(hash uint64) ([]raw, error) {
+	if numbers, err := g.sum.positions(hash); err == nil {
+		if steps, err := g.read(numbers); err == nil && allAbout(steps, hash) {
+			return steps, nil
+		}
+	}
+	var steps []raw
+	err := g.view(func(tx *bbolt.Tx) error {
+		return g.entries(tx, func(n uint64, h header, body []byte) error {
+			if h.kind == kindStep && h.about == hash {
+				steps = append(steps, raw{n, h, append([]byte(nil), body...)})
+			}
+			return nil
+		})
+	})
+	return steps, err
+}
+
+func allAbout(steps []raw, hash uint64) bool {
+	for _, r := range steps {
+		if r.header.kind != kindStep || r.header.about != hash {
+			return false
+		}
+	}
+	return len(steps) > 0
+}
+
+// index is what the segment in use holds, in memory.
+type index struct {
+	steps      map[uint64][]uint64 // hash of an id: numbers of its steps, ascending
+	marks      map[uint32][]uint64 // fingerprint: hashes of ids
+	begun      []begun             // by number
+	events     []uint64            // numbers of the events firstSeq, firstSeq+1, ...
+	firstSeq   uint64              // sequence number of events[0]
+	maxStarted int64
+	open       map[uint64]bool // hashes whose last step left them open
+}
+
+type begun struct{ number, hash uint64 }
+
+func newIndex() *index {
+	return &index{steps: make(map[uint64][]uint64), marks: make(map[uint32][]uint64), open: make(map[uint64]bool)}
+}
+
+var errSequence = errors.New("events are out of sequence")
+
+// add takes up one entry. Entries come in order of number, but for those that
+// are carried over behind newer ones.
+func (x *index) add(number uint64, h header) error {
+	switch h.kind {
+	case kindStep:
+		x.steps[h.about] = insert(x.steps[h.about], number)
+		if h.is(flagBegun) {
+			x.begun = insertBegun(x.begun, begun{number, h.about})
+			x.maxStarted = max(x.maxStarted, h.at)
+			if h.mark != 0 {
+				x.marks[h.mark] = append(x.marks[h.mark], h.about)
+			}
+		}
+		if last := x.steps[h.about]; last[len(last)-1] == number {
+			if h.is(flagOpen) {
+				x.open[h.about] = true
+			} else {
+				delete(x.open, h.about)
+			}
+		}
+	case kindEvent:
+		if len(x.events) == 0 {
+			x.firstSeq = h.about
+		}
+		if h.about != x.firstSeq+uint64(len(x.events)) {
+			return fmt.Errorf("%w: event %d follows %d", errSequence, h.about, x.firstSeq+uint64(len(x.events))-1)
+		}
+		x.events = append(x.events, number)
+	}
+	return nil
+}
+
+// load reads the whole segment once: every checksum, no JSON.
+func (g *segment) load(tx *bbolt.Tx) (*index, uint64, error) {
+	x, next := newIndex(), uint64(0)
+	err := g.entries(tx, func(number uint64, h header, _ []byte) error {
+		next = number + 1
+		return x.add(number, h)
+	})
+	return x, next, err
+}

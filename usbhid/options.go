@@ -1,0 +1,88 @@
+package usbhid
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNotBuilt is what Open returns in a build without USB.
+var ErrNotBuilt = errors.New("this build has no USB: rebuild with -tags libusb")
+
+// ErrUnplugged is wrapped by the error of a Read or Write on a stream whose
+// device is gone or no longer answers. A Stream's own Close gives os.ErrClosed.
+var ErrUnplugged = errors.New("the USB device is gone")
+
+// CloseLimit is how long Close waits for the transfers it cancelled.
+const CloseLimit = 500 * time.Millisecond
+
+// Options select a device and set its line. Vendor and Product, or Port, are
+// required; what is given must all match, and match one device only.
+type Options struct {
+	Vendor, Product uint16 // USB ids
+	Serial          string // the device's serial number
+	Port            string // where it is plugged in, as Linux names it: "1-1.4"
+	Line            LineCoding
+}
+
+// LineCoding is how a CDC-ACM device talks on its far side. Most terminals
+// ignore it. The zero value is 115200 8N1.
+type LineCoding struct {
+	Baud     uint32 // bits per second
+	DataBits uint8  // 5 to 8
+	Parity   uint8  // 0 none, 1 odd, 2 even, 3 mark, 4 space
+	StopBits uint8  // 1 or 2
+}
+
+// encode writes the structure of USB CDC PSTN 1.2, 6.3.11:
+//
+//	dwDTERate (LE)  bCharFormat  bParityType  bDataBits
+//	4 bytes         0: 1 stop    0..4         5..8
+//	                2: 2 stop
+func (l LineCoding) encode() []byte {
+	if l.Baud == 0 {
+		l.Baud = 115200
+	}
+	if l.DataBits == 0 {
+		l.DataBits = 8
+	}
+	b := binary.LittleEndian.AppendUint32(nil, l.Baud)
+	format := byte(0)
+	if l.StopBits == 2 {
+		format = 2
+	}
+	return append(b, format, l.Parity, l.DataBits)
+}
+
+func (o Options) check() error {
+	var errs []error
+	if o.Port == "" && (o.Vendor == 0 || o.Product == 0) {
+		errs = append(errs, errors.New("give vendor and product, or the port"))
+	}
+	if o.Line.DataBits != 0 && (o.Line.DataBits < 5 || o.Line.DataBits > 8) {
+		errs = append(errs, fmt.Errorf("%d data bits: want 5 to 8", o.Line.DataBits))
+	}
+	if o.Line.Parity > 4 {
+		errs = append(errs, fmt.Errorf("parity %d: want 0 to 4", o.Line.Parity))
+	}
+	if o.Line.StopBits > 2 {
+		errs = append(errs, fmt.Errorf("%d stop bits: want 1 or 2", o.Line.StopBits))
+	}
+	return errors.Join(errs...)
+}
+
+// String names what was looked for: "usb 0b00:0080, serial 123, port 1-1.4".
+func (o Options) String() string {
+	s := "usb"
+	if o.Vendor != 0 || o.Product != 0 {
+		s += fmt.Sprintf(" %04x:%04x", o.Vendor, o.Product)
+	}
+	if o.Serial != "" {
+		s += fmt.Sprintf(", serial %q", o.Serial)
+	}
+	if o.Port != "" {
+		s += ", port " + o.Port
+	}
+	return s
+}

@@ -37,6 +37,9 @@ func (b *book) check(c *Config, drivers []link.Driver) {
 	if !b.has("segment_size") && (c.SegmentSize < 1<<20 || c.SegmentSize > 1<<30) {
 		b.add("segment_size", "must be between 1MiB and 1GiB")
 	}
+	if !b.has("max_segments") && (c.MaxSegments < 2 || c.MaxSegments > 4096) {
+		b.add("max_segments", "must be between 2 and 4096")
+	}
 	b.checkMQTT(c)
 	b.checkTerminals(c, drivers)
 }

@@ -20,6 +20,7 @@ type Config struct {
 
 	Retention   Duration `yaml:"retention" jsonschema_description:"How long payments are kept, by a synchronised clock, at least one day."`
 	IDWindow    Duration `yaml:"id_window" jsonschema_description:"An id older than this is refused instead of being answered as known. Not longer than the retention."`
+	MaxSegments int      `yaml:"max_segments" jsonschema:"minimum=2,maximum=4096" jsonschema_description:"At most this many journal files. At the bound the oldest goes, also when an uplink has not had its events."`
 	SegmentSize Bytes    `yaml:"segment_size" jsonschema_description:"Size of one journal file, allocated in full when it is begun."`
 
 	MQTT            MQTT       `yaml:"mqtt" jsonschema_description:"Where commands come from and events go to."`
@@ -127,7 +128,7 @@ func Default() Config {
 	return Config{
 		Data: "/var/lib/tillgate", Runtime: "/run/tillgate",
 		Log: Log{Level: "info", Format: "text"}, Clock: "auto",
-		Retention: days(400), IDWindow: days(30), SegmentSize: 16 << 20,
+		Retention: days(400), IDWindow: days(1), SegmentSize: 16 << 20, MaxSegments: 256,
 		MQTT: MQTT{Broker: Broker{Address: "127.0.0.1:1883", Username: "kiosk"}},
 	}
 }

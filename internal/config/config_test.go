@@ -34,6 +34,9 @@ func (s *settings) Validate() error {
 	if s.Keypad != "open" && s.Keypad != "locked" {
 		return errors.New("keypad must be open or locked")
 	}
+	if s.Factor != 1 && s.Factor != 100 {
+		return payment.Invalid{{Field: "factor", Text: "must be 1 or 100"}}
+	}
 	return nil
 }
 
@@ -149,7 +152,7 @@ func TestProblems(t *testing.T) {
 		{"terminal name", "name: front", "name: front desk", `terminals[0].name: "front desk": only`},
 		{"driver", "driver: acme", "driver: acne", `box.yaml:4: terminals[0].driver: "acne" is not one of [acme plain]; did you mean acme?`},
 		{"scheme", "serial:///", "seriell:///", "did you mean serial?"},
-		{"serial without a path", "serial:///dev/ttyUSB0", "serial://ttyUSB0", "with three slashes"},
+		{"serial without a path", "serial:///dev/ttyUSB0", "serial://ttyUSB0", "begins with a slash"},
 		{"another simulator", "serial:///dev/ttyUSB0", "sim://plain", "write sim://acme"},
 		{"currency", "currency: HKD", "currency: HKX", `"HKX" is not in ISO 4217`},
 		{"max_amount missing", "    max_amount: 2500.50\n", "", "box.yaml:3: terminals[0].max_amount: is required"},
@@ -165,6 +168,7 @@ func TestProblems(t *testing.T) {
 		{"profile key", "max_amount: 2500.50", "max_amount: 1\n    profile: {kepad: locked}", "terminals[0].profile.kepad: unknown key; did you mean keypad?"},
 		{"profile type", "max_amount: 2500.50", "max_amount: 1\n    profile: {factor: many}", `profile.factor: "many" is not a whole number`},
 		{"profile overflow", "max_amount: 2500.50", "max_amount: 1\n    profile: {nested: {depth: 256}}", "not a whole number of this size"},
+		{"profile's own check, by key", "max_amount: 2500.50", "max_amount: 1\n    profile:\n      echo: false\n      factor: 7", "box.yaml:10: terminals[0].profile.factor: must be 1 or 100"},
 		{"profile's own check", "max_amount: 2500.50", "max_amount: 1\n    profile: {keypad: ajar}", "profile: keypad must be open or locked"},
 		{"profile of a driver without", "driver: acme", "driver: plain\n    profile: {a: 1}", "the driver plain has no settings"},
 		{"inline password", "box: kiosk-1", "box: kiosk-1\nmqtt: {broker: {password: hunter2}}", "a secret is never written in the configuration, name a file that holds it; did you mean password_file?"},

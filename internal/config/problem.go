@@ -99,6 +99,9 @@ func suggest(word string, among []string) string {
 	}
 	best, least := "", max(2, utf8.RuneCountInString(word)/3)+1
 	for _, w := range among {
+		if w == word {
+			return ""
+		}
 		d := distance(strings.ToLower(word), strings.ToLower(w))
 		if len(word) >= 3 && (strings.HasPrefix(w, word) || strings.HasPrefix(word, w)) {
 			d = 1

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -74,7 +75,12 @@ func (b *book) checkDriver(at string, t *Terminal, drivers []link.Driver) {
 		b.decodeProfile(at+".profile", t.Profile.node, t.Settings)
 	}
 	if v, ok := t.Settings.(interface{ Validate() error }); ok && !b.has(at+".profile") {
-		if err := v.Validate(); err != nil {
+		err := v.Validate()
+		if each, ok := errors.AsType[payment.Invalid](err); ok {
+			for _, p := range each {
+				b.add(at+".profile."+p.Field, "%s", p.Text)
+			}
+		} else if err != nil {
 			b.add(at+".profile", "%v", err)
 		}
 	}
@@ -89,34 +95,31 @@ func (b *book) decodeProfile(path string, node ast.Node, settings any) {
 	b.decode(path, node, v.Elem(), 1)
 }
 
-var schemes = []string{"serial", "tcp", "http", "https", "usb", "sim"}
-
 func scheme(address string) string {
-	s, _, ok := strings.Cut(address, "://")
-	if !ok {
+	a, err := link.ParseAddress(address)
+	if err != nil {
 		return ""
 	}
-	return s
+	return a.Scheme()
 }
 
 func (b *book) checkAddress(path string, t *Terminal) {
 	if b.has(path) {
 		return
 	}
-	kind := scheme(t.Address)
-	_, rest, _ := strings.Cut(t.Address, "://")
-	switch {
-	case t.Address == "":
+	if t.Address == "" {
 		b.add(path, "is required, like serial:///dev/serial/by-id/... or sim://%s", t.Driver)
-	case !slices.Contains(schemes, kind):
-		b.add(path, "%s must begin with one of %v and ://%s", quote(t.Address), schemes, suggest(kind, schemes))
-	case rest == "":
-		b.add(path, "%s has nothing after ://", quote(t.Address))
-	case kind == "serial" && !strings.HasPrefix(rest, "/"):
-		b.add(path, "%s: a serial port is named by its full path, with three slashes: serial:///dev/...", quote(t.Address))
-	case kind == "sim" && rest != t.Driver:
+		return
+	}
+	address, err := link.ParseAddress(t.Address)
+	switch {
+	case err != nil:
+		kind, _, _ := strings.Cut(t.Address, ":")
+		b.add(path, "%v%s", err, suggest(kind, []string{"serial", "usb", "tcp", "http", "https", "sim"}))
+	case address.Scheme() != "sim":
+	case address.URL().Host != t.Driver:
 		b.add(path, "%s is not a simulator of the driver: write sim://%s", quote(t.Address), t.Driver)
-	case kind == "sim" && t.Spec.Name != "" && t.Spec.Simulate == nil:
+	case t.Spec.Name != "" && t.Spec.Simulate == nil:
 		b.add(path, "the driver %s has no simulator", t.Driver)
 	}
 }

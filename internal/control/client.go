@@ -145,17 +145,15 @@ func (c *Client) Verify(ctx context.Context) (Check, error) {
 	return k, decode(resp.Body, &k)
 }
 
-// Backup copies the journal to w. With an error the copy is not whole.
-func (c *Client) Backup(ctx context.Context, w io.Writer) (int64, error) {
-	resp, err := c.post(ctx, "/v1/journal/backup", nil)
+// Backup has the gateway copy the journal into a folder that does not exist
+// yet, named by its full path. The gateway writes it, as its own user.
+func (c *Client) Backup(ctx context.Context, dir string) error {
+	resp, err := c.post(ctx, "/v1/journal/backup", copyTo{dir})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer resp.Body.Close()
-	if err := answered(resp); err != nil {
-		return 0, err
-	}
-	return io.Copy(w, resp.Body)
+	return answered(resp)
 }
 
 func (c *Client) post(ctx context.Context, route string, v any) (*http.Response, error) {

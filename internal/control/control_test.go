@@ -1,12 +1,10 @@
 package control_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"net"
 	"net/http"
@@ -32,7 +30,7 @@ type box struct {
 	progress chan payment.Progress
 	got      []payment.Command
 	reply    func(payment.Command) payment.Reply
-	backup   func(io.Writer) error
+	backup   func(dir string) error
 	terminal payment.TerminalStatus
 }
 
@@ -112,7 +110,7 @@ func (b *box) Verify(context.Context) (control.Check, error) {
 	return control.Check{OK: true, Segments: 2}, nil
 }
 
-func (b *box) Backup(_ context.Context, w io.Writer) error { return b.backup(w) }
+func (b *box) Backup(_ context.Context, dir string) error { return b.backup(dir) }
 
 func (b *box) Range(from, to uint64, most int) ([]payment.Event, error) {
 	b.mu.Lock()
@@ -369,24 +367,25 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-func TestBackupThatBreaksOffIsNotTakenForWhole(t *testing.T) {
+func TestBackup(t *testing.T) {
 	b := newBox()
 	c := start(t, b)
 	ctx := within(t)
-	var whole bytes.Buffer
-	b.backup = func(w io.Writer) error { _, err := w.Write(bytes.Repeat([]byte("x"), 1<<20)); return err }
-	if n, err := c.Backup(ctx, &whole); err != nil || n != 1<<20 || whole.Len() != 1<<20 {
-		t.Errorf("backup is %d bytes, %v", n, err)
+	var got []string
+	b.backup = func(dir string) error { got = append(got, dir); return nil }
+	if err := c.Backup(ctx, "/mnt/copy"); err != nil || !slices.Equal(got, []string{"/mnt/copy"}) {
+		t.Errorf("backup went to %v, %v", got, err)
 	}
-	b.backup = func(w io.Writer) error {
-		_, err := w.Write(bytes.Repeat([]byte("x"), 1<<20))
-		return errors.Join(err, errors.New("input/output error"))
+	for _, dir := range []string{"copy", "", "/mnt/../etc/copy"} {
+		if err := c.Backup(ctx, dir); payment.ReasonOf(err) != payment.ReasonInvalid {
+			t.Errorf("backup to %q gives %v, want invalid", dir, err)
+		}
 	}
-	if n, err := c.Backup(ctx, io.Discard); err == nil {
-		t.Errorf("a backup that broke off after %d bytes has no error", n)
+	if len(got) != 1 {
+		t.Errorf("bad folders reached the journal: %v", got)
 	}
-	b.backup = func(io.Writer) error { return errors.New("no space") }
-	if _, err := c.Backup(ctx, io.Discard); err == nil || !strings.Contains(err.Error(), "no space") {
+	b.backup = func(string) error { return errors.New("no space left on device") }
+	if err := c.Backup(ctx, "/mnt/copy"); err == nil || !strings.Contains(err.Error(), "no space") {
 		t.Errorf("got %v, want the reason", err)
 	}
 }

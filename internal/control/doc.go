@@ -11,7 +11,7 @@
 //	GET  /v1/journal             order= last4= auth= terminal= since= until= limit= ─► a record a line
 //	GET  /v1/journal/{id}        ─► Entry: the record with its steps
 //	POST /v1/journal/verify      ─► what the journal's own check says
-//	POST /v1/journal/backup      ─► a copy of the journal, as a stream
+//	POST /v1/journal/backup      {dir} ─► {}, when the gateway has copied the journal into a new folder
 //	GET  /v1/events              from= follow=1 ─► an event a line
 //	GET  /v1/version             ─► Version
 //

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"io"
 	"iter"
 	"time"
 
@@ -30,7 +29,7 @@ type Journal interface {
 	Steps(id payment.ID) ([]payment.Step, error)      // oldest first
 	History(q Query) iter.Seq2[payment.Record, error] // newest first
 	Verify(ctx context.Context) (Check, error)
-	Backup(ctx context.Context, w io.Writer) error
+	Backup(ctx context.Context, dir string) error // dir must not exist; a copy that breaks off leaves nothing
 
 	Range(from, to uint64, max int) ([]payment.Event, error)
 	LastSeq() uint64
@@ -57,12 +56,25 @@ const (
 
 // Check is what verifying the journal found.
 type Check struct {
-	OK       bool     `json:"ok"`
-	Segments int      `json:"segments"`
-	Payments int      `json:"payments"`
-	Steps    int      `json:"steps"`
-	Events   int      `json:"events"`
-	Problems []string `json:"problems,omitempty"`
+	OK       bool    `json:"ok"`
+	Segments int     `json:"segments"`
+	Bytes    int64   `json:"bytes"`
+	Entries  int     `json:"entries"`
+	Payments int     `json:"payments"`
+	Events   int     `json:"events"`
+	Open     int     `json:"open"` // payments that are not over
+	Faults   []Fault `json:"faults"`
+}
+
+// Fault is one thing that is not as it should be.
+type Fault struct {
+	Segment uint64 `json:"segment"`
+	Text    string `json:"text"`
+}
+
+// copyTo asks for a copy of the journal.
+type copyTo struct {
+	Dir string `json:"dir"` // absolute, seen from the gateway; it must not exist
 }
 
 // Entry is one payment with everything that happened to it.

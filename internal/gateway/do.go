@@ -109,8 +109,8 @@ func (g *Gateway) complete(r *payment.Request) error {
 		}
 		r.Original = orig.Outcome.Reference
 		r.Original.Payment = id
-		if r.Operation == payment.Reversal && r.Amount.IsZero() {
-			r.Amount = payment.Money{Minor: orig.Outcome.Amount.Minor - orig.TakenBack.Minor, Currency: orig.Outcome.Amount.Currency}
+		if left := orig.Outcome.Amount.Minor - orig.TakenBack.Minor; r.Operation == payment.Reversal && r.Amount.IsZero() && left > 0 {
+			r.Amount = payment.Money{Minor: left, Currency: orig.Outcome.Amount.Currency}
 		}
 	}
 	if r.Terminal == "" && len(g.lanes) == 1 {

@@ -225,13 +225,15 @@ func (t *terminal) positioned(f info, tx payment.Transaction) bool {
 	return f.identity() != "" && f.identity() == tx.Baseline.Identity && f.batchNo == tx.Baseline.Batch
 }
 
-// unproven says what it means that f is not tx.
+// unproven says what it means that f is not tx. A terminal that keeps nothing
+// proves nothing, even if it kept nothing before: between two looks the sale can
+// have been made and its batch closed.
 func (t *terminal) unproven(f info, tx payment.Transaction, quiet time.Duration) error {
 	now, then := f.baseline(), tx.Baseline
 	switch {
 	case quiet <= t.longest:
 		return link.ErrInProgress
-	case !t.settings.SilentWhenBusy, len(then.Fingerprint) == 0, tx.Operation == payment.Reconciliation:
+	case !t.settings.SilentWhenBusy, f.receiptNo == "", tx.Operation == payment.Reconciliation:
 		return link.ErrUnproven
 	case now.Identity != "" && now.Identity == then.Identity && now.Batch == then.Batch && string(now.Fingerprint) == string(then.Fingerprint):
 		return link.ErrNotFound

@@ -1,0 +1,190 @@
+package gateway_test
+
+import (
+	"testing"
+	"time"
+
+	"tillgate/internal/payment"
+)
+
+// Every way in which the answer to a sale can be lost or say too little, with
+// what the terminal really did.
+func TestDoubtIsSettledByTheTerminal(t *testing.T) {
+	for _, tt := range []struct {
+		behaviour string
+		want      payment.Result
+		charges   int
+	}{
+		{"lost-answer", payment.Approved, 1},
+		{"half-answer", payment.Approved, 1},
+		{"garbage", payment.Approved, 1},
+		{"reboot", payment.Approved, 1},
+		{"reboot-before", payment.Failed, 0},
+		{"cancel-charged", payment.Approved, 1},
+		{"charged:08", payment.Approved, 1},
+		{"charged:68", payment.Approved, 1},
+		{"charged:", payment.Approved, 1},
+		{"mute", payment.Failed, 0},
+		{"cancel", payment.Failed, 0}, // CANCELED excludes nothing: it takes the lookup to know
+		{"late-approval", payment.Approved, 1},
+		{"late-approval:20s", payment.Approved, 1},
+		{"busy", payment.Failed, 0},
+	} {
+		t.Run(tt.behaviour, func(t *testing.T) {
+			bubble(t, []string{"approve", tt.behaviour, "approve"}, func(w *world) {
+				w.accepted("A0", 1000) // the same amount, so that a stale read-back would fit
+				w.result("A0", payment.Approved)
+				w.accepted("A1", 1000)
+				w.result("A1", tt.want)
+				if w.charges() != tt.charges+1 {
+					t.Errorf("%d charges, want %d", w.charges(), tt.charges+1)
+				}
+				if n := w.count(payment.EventFinal, "A1"); n != 1 {
+					t.Errorf("%d final events, want 1", n)
+				}
+				if w.alerted(payment.AlertInDoubt) {
+					t.Error("the alert stands although the doubt is over")
+				}
+				w.accepted("A2", 2000)
+				w.result("A2", payment.Approved)
+			})
+		})
+	}
+}
+
+// What the terminal shows afterwards proves nothing (an empty batch neither): nobody is told "paid", or
+// "not paid", and nothing is sold, until a person decides.
+func TestDoubtThatOnlyAPersonEnds(t *testing.T) {
+	for _, behaviour := range []string{"swapped", "batch-closed", "hand-sale+no-inner-ids", "wrong-amount", "mute"} {
+		t.Run(behaviour, func(t *testing.T) {
+			bubble(t, []string{behaviour, "approve"}, func(w *world) {
+				w.accepted("A1", 1000)
+				w.until("A1", 10*time.Minute, func(r payment.Record) bool { return r.State == payment.StateInDoubt })
+				if r := w.sell("A2", 2000); r.Reason != payment.ReasonUnsettled {
+					t.Errorf("sells while in doubt: %+v", r)
+				}
+				if !w.alerted(payment.AlertInDoubt) || w.count(payment.EventInDoubt, "A1") != 1 {
+					t.Error("nobody was told")
+				}
+				resolve := payment.Command{Verb: payment.VerbResolve, Request: payment.Request{ID: "A1"}, Result: payment.Approved, By: "an", Reason: "slip"}
+				bad := resolve
+				bad.By = ""
+				if r := w.do(bad); r.Reason != payment.ReasonInvalid {
+					t.Errorf("resolved by nobody: %+v", r)
+				}
+				if r := w.do(resolve); r.Status != payment.ReplyDone {
+					t.Fatalf("resolve: %+v", r)
+				}
+				rec := w.result("A1", payment.Approved)
+				if rec.Resolution == nil || rec.Resolution.By != "an" || w.alerted(payment.AlertInDoubt) {
+					t.Errorf("resolution %+v", rec.Resolution)
+				}
+				w.until("A1", time.Minute, func(r payment.Record) bool { return !r.EvidenceOwed })
+				w.accepted("A2", 2000)
+				w.final("A2", 10*time.Minute)
+			})
+		})
+	}
+}
+
+// By default nothing is known of how this terminal behaves while it is busy:
+// silence never proves that nobody paid.
+func TestNothingProvesNonPaymentByDefault(t *testing.T) {
+	bubble(t, []string{"mute"}, func(w *world) {
+		w.stop()
+		w.term.Link.Settings = w.term.Driver.Settings()
+		w.start()
+		w.accepted("A1", 1000)
+		w.until("A1", 10*time.Minute, func(r payment.Record) bool { return r.State == payment.StateInDoubt })
+		time.Sleep(time.Hour)
+		w.until("A1", 0, func(r payment.Record) bool { return r.State == payment.StateInDoubt })
+	})
+}
+
+// "Not paid" needs a lookup since the doubt began, or force.
+func TestResolveAsNotPaid(t *testing.T) {
+	bubble(t, []string{"lost-answer"}, func(w *world) {
+		w.accepted("A1", 1000)
+		time.Sleep(2 * time.Second)
+		w.pull(true)
+		w.until("A1", 10*time.Minute, func(r payment.Record) bool { return r.State == payment.StateInDoubt })
+		resolve := payment.Command{Verb: payment.VerbResolve, Request: payment.Request{ID: "A1"}, Result: payment.Failed, By: "an", Reason: "customer says no"}
+		if r := w.do(resolve); r.Reason != payment.ReasonState {
+			t.Errorf("resolved as not paid without a lookup: %+v", r)
+		}
+		resolve.Force = true
+		if r := w.do(resolve); r.Status != payment.ReplyDone {
+			t.Errorf("forced: %+v", r)
+		}
+		w.pull(false) // the terminal knows better, and is heard, and overwrites nothing
+		rec := w.until("A1", time.Minute, func(r payment.Record) bool { return !r.EvidenceOwed })
+		if rec.Outcome.Result != payment.Failed || rec.Contradicted == nil || rec.Contradicted.Result != payment.Approved {
+			t.Errorf("after the evidence: %s, contradicted by %+v", rec.Outcome.Result, rec.Contradicted)
+		}
+		if !w.alerted(payment.AlertContradicted) || w.count(payment.EventContradicted, "A1") != 1 {
+			t.Error("nobody was told of the contradiction")
+		}
+	})
+}
+
+// The cable is out while the customer pays, for a moment and for long.
+func TestCable(t *testing.T) {
+	for name, gap := range map[string]time.Duration{"moment": time.Second, "minutes": 10 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []string{"approve"}, func(w *world) {
+				w.accepted("A1", 1000)
+				time.Sleep(500 * time.Millisecond)
+				w.pull(true)
+				time.Sleep(gap)
+				if st := w.g.Status(); st.Sellable {
+					t.Errorf("sells without a cable: %+v", st)
+				}
+				w.pull(false)
+				w.result("A1", payment.Approved)
+				if w.charges() != 1 {
+					t.Errorf("%d charges, want 1", w.charges())
+				}
+			})
+		})
+	}
+}
+
+// The process dies at some moment of a sale and comes back.
+func TestRestartInTheMiddle(t *testing.T) {
+	for _, after := range []time.Duration{0, 500 * time.Millisecond, 2 * time.Second, 10 * time.Second} {
+		t.Run(after.String(), func(t *testing.T) {
+			bubble(t, []string{"approve"}, func(w *world) {
+				w.accepted("A0", 1000)
+				w.result("A0", payment.Approved)
+				w.accepted("A1", 1000)
+				time.Sleep(after)
+				w.pull(true) // the process's end of the cable is gone with it
+				w.stop()
+				time.Sleep(3 * time.Second)
+				w.pull(false)
+				w.start()
+				rec := w.final("A1", 10*time.Minute)
+				if (rec.Outcome.Result == payment.Approved) != (w.charges() == 2) || w.charges() > 2 {
+					t.Errorf("%s with %d charges", rec.Outcome.Result, w.charges())
+				}
+				if n := w.count(payment.EventFinal, "A1"); n != 1 {
+					t.Errorf("%d final events, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+func TestAbortIsAWish(t *testing.T) {
+	bubble(t, []string{"approve+slow:30s"}, func(w *world) {
+		w.accepted("A1", 1000)
+		time.Sleep(time.Second)
+		if r := w.do(payment.Command{Verb: payment.VerbAbort, Request: payment.Request{ID: "A1"}}); r.Status != payment.ReplyDone || r.Text == "" {
+			t.Errorf("abort: %+v", r)
+		}
+		w.result("A1", payment.Approved) // the terminal's answer is the truth
+		if r := w.do(payment.Command{Verb: payment.VerbAbort, Request: payment.Request{ID: "A1"}}); r.Reason != payment.ReasonState {
+			t.Errorf("abort of a finished payment: %+v", r)
+		}
+	})
+}

@@ -1,0 +1,180 @@
+package gateway_test
+
+import (
+	"testing"
+	"time"
+
+	"tillgate/internal/payment"
+)
+
+func fulfil(within time.Duration) func(*payment.Command) {
+	return func(c *payment.Command) { c.FulfilWithin = payment.InMillis(within) }
+}
+
+func verb(v payment.Verb, id payment.ID) payment.Command {
+	return payment.Command{Verb: v, Request: payment.Request{ID: id}}
+}
+
+func (w *world) authorised(id payment.ID) {
+	w.t.Helper()
+	w.accepted(id, 1000, fulfil(time.Minute))
+	w.until(id, time.Minute, func(r payment.Record) bool { return r.State == payment.StateAuthorised })
+}
+
+func TestGrantOnce(t *testing.T) {
+	bubble(t, nil, func(w *world) {
+		w.authorised("A1")
+		if r := w.sell("A2", 1000); r.Reason != payment.ReasonAwaiting {
+			t.Errorf("sells while goods are waited for: %+v", r)
+		}
+		if r := w.do(verb(payment.VerbCommit, "A1")); r.Reason != payment.ReasonState {
+			t.Errorf("commit before the grant: %+v", r)
+		}
+		replies := make(chan payment.ReplyStatus, 3)
+		for range 3 {
+			go func() { replies <- w.do(verb(payment.VerbDispense, "A1")).Status }()
+		}
+		got := map[payment.ReplyStatus]int{}
+		for range 3 {
+			got[<-replies]++
+		}
+		if got[payment.ReplyGranted] != 1 || got[payment.ReplyAlreadyGranted] != 2 {
+			t.Errorf("three dispense commands: %v", got)
+		}
+		w.stop()
+		w.start()
+		if r := w.do(verb(payment.VerbDispense, "A1")); r.Status != payment.ReplyAlreadyGranted {
+			t.Errorf("dispense after a restart: %+v", r)
+		}
+		if r := w.do(verb(payment.VerbCommit, "A1")); r.Status != payment.ReplyDone {
+			t.Errorf("commit: %+v", r)
+		}
+		w.result("A1", payment.Approved)
+		if r := w.do(verb(payment.VerbDispense, "A1")); r.Status != payment.ReplyAlreadyGranted {
+			t.Errorf("dispense after the commit: %+v", r)
+		}
+		if n := w.count(payment.EventFinal, "A1"); n != 1 {
+			t.Errorf("%d final events, want 1", n)
+		}
+	})
+}
+
+func TestDeadlineReverses(t *testing.T) {
+	bubble(t, nil, func(w *world) {
+		w.authorised("A1")
+		time.Sleep(2 * time.Minute)
+		w.result("A1", payment.Reversed)
+		if w.charges() != 0 || w.count(payment.EventFinal, payment.ReversalOf("A1")) != 1 {
+			t.Errorf("%d charges stand", w.charges())
+		}
+		if r := w.do(verb(payment.VerbDispense, "A1")); r.Reason != payment.ReasonState {
+			t.Errorf("dispense after the reversal: %+v", r)
+		}
+	})
+}
+
+func TestRollback(t *testing.T) {
+	bubble(t, nil, func(w *world) {
+		w.authorised("A1")
+		w.do(verb(payment.VerbDispense, "A1"))
+		if r := w.do(verb(payment.VerbRollback, "A1")); r.Status != payment.ReplyDone {
+			t.Fatalf("rollback: %+v", r)
+		}
+		w.result("A1", payment.Reversed)
+		if w.charges() != 0 {
+			t.Errorf("%d charges stand", w.charges())
+		}
+	})
+}
+
+func TestMissingCommitIsAnAlert(t *testing.T) {
+	bubble(t, nil, func(w *world) {
+		w.authorised("A1")
+		w.do(verb(payment.VerbDispense, "A1"))
+		time.Sleep(5 * time.Minute)
+		w.until("A1", 0, func(r payment.Record) bool { return r.State == payment.StateGranted })
+		if !w.alerted(payment.AlertCommit) {
+			t.Error("nobody was told")
+		}
+		w.accepted("A2", 1000) // the next customer is served
+		w.result("A2", payment.Approved)
+		w.do(verb(payment.VerbCommit, "A1"))
+		if w.alerted(payment.AlertCommit) {
+			t.Error("the alert stands after the commit")
+		}
+	})
+}
+
+// After a restart the full time begins when a controller can be heard.
+func TestDeadlineWaitsForTheController(t *testing.T) {
+	bubble(t, nil, func(w *world) {
+		w.authorised("A1")
+		w.stop()
+		w.opt.AwaitController = true
+		w.start()
+		time.Sleep(10 * time.Minute)
+		w.until("A1", 0, func(r payment.Record) bool { return r.State == payment.StateAuthorised })
+		w.g.ControllerConnected()
+		time.Sleep(50 * time.Second)
+		w.until("A1", 0, func(r payment.Record) bool { return r.State == payment.StateAuthorised })
+		time.Sleep(20 * time.Second)
+		w.result("A1", payment.Reversed)
+	})
+}
+
+// The answer to the reversal is lost, once or always; the terminal cannot make
+// it any more; the bank declines it.
+func TestOwedReversal(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		script []string
+		want   payment.Result
+	}{
+		{"lost once", []string{"approve", "lost-answer"}, payment.Reversed},
+		{"half once", []string{"approve", "half-answer"}, payment.Reversed},
+		{"line breaks before the bank", []string{"approve", "reboot-before", "approve"}, payment.Reversed},
+		{"declined", []string{"approve", "decline:12"}, payment.Unreversed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, tt.script, func(w *world) {
+				w.authorised("A1")
+				w.do(verb(payment.VerbRollback, "A1"))
+				w.result("A1", tt.want)
+				if stands := w.charges() == 1; stands != (tt.want == payment.Unreversed) {
+					t.Errorf("%d charges stand", w.charges())
+				}
+				if (tt.want == payment.Unreversed) != w.alerted(payment.AlertUnreversed) {
+					t.Errorf("alerts: %+v", w.g.Status().Alerts)
+				}
+				if n := w.count(payment.EventFinal, "A1"); n != 1 {
+					t.Errorf("%d final events, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+func TestReversalByCommand(t *testing.T) {
+	bubble(t, nil, func(w *world) {
+		w.accepted("A1", 1000, func(c *payment.Command) { c.Order = "bill-7" })
+		w.result("A1", payment.Approved)
+		back := payment.Command{Verb: payment.VerbReversal, Request: payment.Request{ID: "R1", Original: payment.Reference{Payment: "A1"}}}
+		if r := w.do(back); r.Status != payment.ReplyAccepted {
+			t.Fatalf("reversal: %+v", r)
+		}
+		w.result("R1", payment.Approved)
+		w.result("A1", payment.Reversed)
+		if r := w.do(back); !r.Known {
+			t.Errorf("the same reversal again: %+v", r)
+		}
+		back.ID = "R2"
+		if r := w.do(back); r.Status != payment.ReplyRefused {
+			t.Errorf("a second reversal: %+v", r)
+		}
+		w.accepted("A2", 1000, func(c *payment.Command) { c.Order = "bill-7" }) // the order is free again
+		w.result("A2", payment.Approved)
+		if w.charges() != 1 {
+			t.Errorf("%d charges stand, want 1", w.charges())
+		}
+	})
+}

@@ -41,7 +41,7 @@ func (s *Store) Healthy() error {
 	case failure != nil:
 		return s.submit(func(*batch) error { return nil })
 	case full != nil && full.due():
-		if err := s.enqueue(&request{room: true}); err != nil {
+		if err := s.enqueue(&request{alone: s.makeRoom}); err != nil {
 			return err
 		}
 		s.mu.RLock()

@@ -107,7 +107,9 @@ func TestGrantHappensOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	granted := make(chan error, 16)
 	for range cap(granted) {
-		wg.Go(func() { granted <- b.Append([]payment.Step{{Kind: payment.StepGranted, ID: "one", At: tx.Started}}, nil) })
+		wg.Go(func() {
+			granted <- b.Append([]payment.Step{{Kind: payment.StepGranted, ID: "one", At: tx.Started}}, nil)
+		})
 	}
 	wg.Wait()
 	close(granted)

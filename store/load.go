@@ -143,8 +143,7 @@ func (s *Store) loadActive(l *loaded) error {
 // loadHistory reads the sidecars, from the newest to the oldest, and makes those
 // again that are missing or damaged.
 func (s *Store) loadHistory(l *loaded, files listing) error {
-	limit := l.active.meta.First
-	closed := l.active.meta.Created
+	limit, successor := l.active.meta.First, l.active
 	numbers := append(slices.Clone(files.segments), files.sidecars...)
 	slices.Sort(numbers)
 	numbers = slices.Compact(numbers)
@@ -167,11 +166,11 @@ func (s *Store) loadHistory(l *loaded, files listing) error {
 			if !errors.Is(err, fs.ErrNotExist) {
 				s.log.Warn("journal: sidecar is made again", "segment", n, "err", err)
 			}
-			if err := s.rebuild(g, closed); err != nil {
+			if err := s.rebuild(g, successor); err != nil {
 				return fmt.Errorf("segment %d: %w", n, err)
 			}
 		}
-		limit, closed = g.sum.first, s.createdOf(g, there)
+		limit, successor = g.sum.first, g
 		switch {
 		case n < l.active.meta.Oldest:
 			l.expired = append(l.expired, g.sum.ids)
@@ -193,7 +192,7 @@ func (s *Store) loadHistory(l *loaded, files listing) error {
 }
 
 // rebuild reads a closed segment and writes its sidecar.
-func (s *Store) rebuild(g *segment, closed payment.Moment) error {
+func (s *Store) rebuild(g, successor *segment) error {
 	if _, err := checkFile(g.path); err != nil {
 		return err
 	}
@@ -211,7 +210,7 @@ func (s *Store) rebuild(g *segment, closed payment.Moment) error {
 		return err
 	}
 	path := sidecarPath(s.options.Dir, g.number)
-	sum, b := encodeSidecar(path, g.number, m.First, max(next, m.First), x, closed)
+	sum, b := encodeSidecar(path, g.number, m.First, max(next, m.First), x, successor.created())
 	g.sum = sum
 	if s.options.ReadOnly {
 		return nil
@@ -223,26 +222,18 @@ func (s *Store) rebuild(g *segment, closed payment.Moment) error {
 	return nil
 }
 
-// createdOf is when a segment was made, which is when its predecessor was
-// closed. It is asked only when that one's sidecar has to be made again, so a
-// segment that cannot tell only ages later.
-func (s *Store) createdOf(g *segment, there bool) payment.Moment {
-	unknown := payment.Moment{Clock: payment.ClockUnsynced}
-	if !there {
-		return unknown
-	}
-	if _, err := os.Stat(sidecarPath(s.options.Dir, g.number-1)); err == nil {
-		return unknown
-	}
-	var m segmentMeta
-	err := g.view(func(tx *bbolt.Tx) (err error) {
-		m, _, _, err = readMeta(tx)
+// created is when a segment was made, which is when its predecessor was closed.
+// A segment that cannot tell lets its predecessor only age later.
+func (g *segment) created() payment.Moment {
+	created := payment.Moment{Clock: payment.ClockUnsynced}
+	_ = g.view(func(tx *bbolt.Tx) error {
+		m, _, _, err := readMeta(tx)
+		if err == nil {
+			created = m.Created
+		}
 		return err
 	})
-	if err != nil {
-		return unknown
-	}
-	return m.Created
+	return created
 }
 
 // remove deletes the file of an expired segment. Its sidecar stays.

@@ -16,6 +16,7 @@ import (
 //
 //	segment           JSON of segmentMeta, written once, when the segment is made
 //	board             serial number of the board the journal is bound to
+//	oldest            segments before this one are expired too, 8 bytes, big-endian
 //	cursor/<name>     last event a destination has acknowledged, 8 bytes, big-endian
 var (
 	bucketEntries = []byte("entries")
@@ -23,6 +24,7 @@ var (
 
 	keySegment = []byte("segment")
 	keyBoard   = []byte("board")
+	keyOldest  = []byte("oldest")
 )
 
 const (
@@ -64,6 +66,7 @@ func readMeta(tx *bbolt.Tx) (m segmentMeta, board string, cursors map[string]uin
 		return m, "", nil, fmt.Errorf("%w: it lacks a bucket", errForeign)
 	}
 	cursors = make(map[string]uint64)
+	var oldest uint64
 	err = b.ForEach(func(k, v []byte) error {
 		if len(v) > maxMetaValue {
 			return fmt.Errorf("%w: meta value of %d bytes", errForeign, len(v))
@@ -74,6 +77,8 @@ func readMeta(tx *bbolt.Tx) (m segmentMeta, board string, cursors map[string]uin
 			return json.Unmarshal(v, &m)
 		case string(k) == string(keyBoard):
 			board = string(v)
+		case string(k) == string(keyOldest) && len(v) == 8:
+			oldest = binary.BigEndian.Uint64(v)
 		case isCursor && len(v) == 8 && len(name) <= maxDestination:
 			cursors[name] = binary.BigEndian.Uint64(v)
 		}
@@ -82,6 +87,7 @@ func readMeta(tx *bbolt.Tx) (m segmentMeta, board string, cursors map[string]uin
 	if err != nil {
 		return m, "", nil, err
 	}
+	m.Oldest = max(m.Oldest, oldest)
 	if m.Format != format {
 		return m, "", nil, fmt.Errorf("%w: format %d, this version reads %d", errForeign, m.Format, format)
 	}

@@ -21,7 +21,7 @@ type queue struct {
 // request is one caller.
 type request struct {
 	stage func(*batch) error // checks, and adds to the batch; its error is the caller's alone
-	room  bool               // try to make a new segment; stage is nil
+	alone func() error       // instead of stage: run while nobody writes
 	final bool               // Close: nothing is written afterwards
 	err   error
 	lead  bool // woken to lead, not because it is done
@@ -92,10 +92,10 @@ func (s *Store) serve(group []*request) {
 		b, staged = s.newBatch(), nil
 	}
 	for _, r := range group {
-		if r.room {
+		if r.alone != nil {
 			flush()
 			if r.err = s.sound(); r.err == nil {
-				r.err = s.makeRoom()
+				r.err = r.alone()
 			}
 			b = s.newBatch()
 			continue

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
 	"tillgate/internal/payment"
@@ -17,10 +19,15 @@ import (
 // is remembered, and the batch decides what still gets in.
 func (s *Store) makeRoom() error {
 	err := s.roll(s.next, s.seq)
+	if noSpace(err) && s.expireNow() {
+		err = s.roll(s.next, s.seq)
+	}
 	switch {
 	case err == nil:
 		s.setFull(nil)
 		return nil
+	case s.failure != nil:
+		return s.sound()
 	case noSpace(err):
 		full := s.backoff.after(s.full, err)
 		s.setFull(full)
@@ -28,6 +35,33 @@ func (s *Store) makeRoom() error {
 		return nil
 	}
 	return s.fail(err)
+}
+
+// expireNow removes what has aged and was delivered, without waiting for the
+// roll-over that the disk has no room for.
+func (s *Store) expireNow() bool {
+	oldest, gap := s.keepFrom(s.options.Now(), s.allCursors(), s.active.number+1)
+	if gap || oldest <= s.oldest().number {
+		return false
+	}
+	err := s.durably("expire", func() error {
+		return guard(func() error {
+			return s.active.db.Update(func(tx *bbolt.Tx) error {
+				return tx.Bucket(bucketMeta).Put(keyOldest, binary.BigEndian.AppendUint64(nil, oldest))
+			})
+		})
+	})
+	if err != nil {
+		_ = s.fail(fmt.Errorf("expiring: %w", err))
+		return false
+	}
+	s.mu.Lock()
+	gone := s.expire(oldest)
+	s.mu.Unlock()
+	for _, g := range gone {
+		s.remove(g)
+	}
+	return len(gone) > 0
 }
 
 func (s *Store) setFull(f *failure) {

@@ -135,8 +135,31 @@ func (s *session) put(payloads map[string]string) error {
 		} else {
 			s.retain[u.topic] = p
 		}
+		s.fresh[u.topic] = time.Now()
 	}
 	return nil
+}
+
+// repeat publishes each retained change once more, where controllers are: with
+// the embedded broker (nats-server 2.15.2) a client whose SUBSCRIBE meets a
+// retained PUBLISH gets neither the message nor, for a moment, the new retained
+// one, and would take the old one for the present.
+func (s *session) repeat(now time.Time) error {
+	again := map[string]string{}
+	for topic, at := range s.fresh {
+		if now.Sub(at) >= watchEvery {
+			again[topic] = s.retain[topic]
+			delete(s.fresh, topic)
+		}
+	}
+	if !s.e.o.Commands || len(again) == 0 {
+		return nil
+	}
+	err := s.put(again)
+	for topic := range again {
+		delete(s.fresh, topic)
+	}
+	return err
 }
 
 // difference is what has to be published so that want lies on the broker.
@@ -256,9 +279,11 @@ func (w *watcher) refresh(now time.Time) error {
 func (w *watcher) beat(now time.Time) error {
 	w.twinBeat(now)
 	if is := w.outboxState(); is != w.retain[w.topics.outbox()] {
-		return w.put(map[string]string{w.topics.outbox(): is})
+		if err := w.put(map[string]string{w.topics.outbox(): is}); err != nil {
+			return err
+		}
 	}
-	return nil
+	return w.repeat(now)
 }
 
 // stop says goodbye: commands under way end, the last events and replies go

@@ -32,13 +32,14 @@ type session struct {
 	fail context.CancelCauseFunc
 	wg   sync.WaitGroup
 
-	closing                  atomic.Bool       // no more commands
-	replies                  chan outgoing     // bounded; a full one drops
-	news                     chan message      // on our own retained topics
-	poked                    chan struct{}     // retainedVerbs changed
-	proven                   chan struct{}     // closed when the proof came back
-	drained, finish, replied chan struct{}     // closed one after another when ctx ended
-	retain                   map[string]string // what lies on the broker, by topic; serve's own
+	closing                  atomic.Bool          // no more commands
+	replies                  chan outgoing        // bounded; a full one drops
+	news                     chan message         // on our own retained topics
+	poked                    chan struct{}        // retainedVerbs changed
+	proven                   chan struct{}        // closed when the proof came back
+	drained, finish, replied chan struct{}        // closed one after another when ctx ended
+	retain                   map[string]string    // what lies on the broker, by topic; serve's own
+	fresh                    map[string]time.Time // retained topics to be repeated; serve's own
 
 	mu            sync.Mutex
 	awaited       []byte // the proof, until it came back
@@ -69,7 +70,7 @@ func (e *Edge) connect(ctx context.Context) (*session, error) {
 		replies: make(chan outgoing, maxReplies), news: make(chan message, maxNews),
 		poked: make(chan struct{}, 1), proven: make(chan struct{}),
 		drained: make(chan struct{}), finish: make(chan struct{}), replied: make(chan struct{}),
-		retain: map[string]string{}, retainedVerbs: map[string]bool{},
+		retain: map[string]string{}, fresh: map[string]time.Time{}, retainedVerbs: map[string]bool{},
 	}
 	// The end of ctx lets the connection say goodbye, so it must not cut it.
 	s.ctx, s.fail = context.WithCancelCause(context.WithoutCancel(ctx))

@@ -21,7 +21,7 @@ func subject(t *testing.T) linktest.Subject {
 			s.SilentWhenBusy, s.Keypad = true, KeypadOpen
 			return s
 		},
-		Approve: "approve", Decline: "decline:51", Cancel: "cancel", Slow: "slow:20s",
+		Approve: "approve", Decline: "decline:51", Cancel: "cancel", Slow: "slow:20s", SlowDecline: "slow:20s+decline:51",
 		Charged: []string{
 			"lost-answer", "half-answer", "garbage", "reboot", "cancel-charged", "charged:", "charged:TIMEOUT", "charged:done", "charged:CANCELLED",
 			"charged:08", "charged:09", "charged:10", "charged:11", "charged:16", "charged:68",

@@ -21,6 +21,7 @@ func broken(t *testing.T, s Subject, settings any) {
 					if n == 0 {
 						t.Error("nothing was ever broken")
 					}
+					t.Logf("broken at each of %d bytes", n)
 					return
 				}
 			}

@@ -31,9 +31,14 @@ func (b *bench) start(ctx context.Context, term link.Terminal, tx *payment.Trans
 }
 
 // lateAnswers: the line breaks while the customer pays, and the terminal
-// answers on the next one. The sale is approved, as itself and nothing else.
+// answers on the next one. The sale gets its answer, and no other sale does.
 func lateAnswers(t *testing.T, s Subject, settings any) {
-	in(t, s, settings, []string{s.Approve, s.Slow, s.Approve}, func(b *bench, term link.Terminal) {
+	t.Run("approved", func(t *testing.T) { lateAnswer(t, s, settings, s.Slow, payment.Approved) })
+	t.Run("declined", func(t *testing.T) { lateAnswer(t, s, settings, s.SlowDecline, payment.Declined) })
+}
+
+func lateAnswer(t *testing.T, s Subject, settings any, behaviour string, want payment.Result) {
+	in(t, s, settings, []string{s.Approve, behaviour, s.Approve}, func(b *bench, term link.Terminal) {
 		first := b.purchase()
 		if _, err := b.sell(context.Background(), term, &first, link.Dialogue{}); err != nil {
 			t.Fatal(err)
@@ -53,7 +58,7 @@ func lateAnswers(t *testing.T, s Subject, settings any) {
 		defer again.Close()
 		for i := 0; ; i++ {
 			o, err := b.lookup("lookup", again, tx, time.Minute, true)
-			if err == nil && o.Result == payment.Approved {
+			if err == nil && o.Result == want {
 				break
 			}
 			if i == 20 {

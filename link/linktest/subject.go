@@ -44,8 +44,8 @@ type Subject struct {
 	// Swapped is the one of Foreign that puts another terminal there.
 	Swapped string
 
-	// Slow approves, and takes 20 seconds longer to do it.
-	Slow string
+	// Slow approves, and takes 20 seconds longer to do it. SlowDecline declines.
+	Slow, SlowDecline string
 
 	// Junk is what a hostile or broken line sends; the suite adds its own.
 	Junk [][]byte
@@ -105,12 +105,12 @@ func (b *bench) open() (link.Terminal, error) {
 func (b *bench) mustOpen() link.Terminal {
 	b.t.Helper()
 	var err error
-	for range 60 {
+	for range 600 {
 		var term link.Terminal
 		if term, err = b.open(); err == nil {
 			return term
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(time.Second)
 	}
 	b.t.Fatalf("the terminal does not come back: %v", err)
 	return nil

@@ -47,7 +47,9 @@ var (
 )
 
 // Open connects, and asks for the last transaction to make sure that a terminal
-// answers. An address that begins with http:// or https:// is a web service;
+// answers. The late answer to a money command is as good: a terminal that was
+// busy need not have heard the question, and the answer must not be lost with
+// the connection. An address that begins with http:// or https:// is a web service;
 // everything else is opened with c.Dial.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	s, ok := c.Settings.(*Settings)
@@ -69,7 +71,8 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	if t.line, err = connect(ctx, c, s, t.log); err != nil {
 		return nil, &link.Error{Op: "open", Err: err}
 	}
-	if _, err := t.last(ctx, nil); err != nil {
+	heed := func(a answer) bool { t.keep(a); return moves(a) }
+	if _, err := t.last(ctx, heed); err != nil {
 		t.Close()
 		return nil, err
 	}

@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"tillgate/internal/control"
+	"tillgate/link"
+)
+
+// Exit statuses, as the package comment has them.
+const (
+	exitOK      = 0
+	exitError   = 1
+	exitUsage   = 2
+	exitNotPaid = 3
+	exitDoubt   = 4
+)
+
+// Table is every command there is.
+type Table struct {
+	Socket string `help:"Socket of the running gateway. Default: the one the configuration names, then the demo's." env:"TILLGATE_SOCKET" placeholder:"PATH"`
+	Config string `help:"Configuration file." env:"TILLGATE_CONFIG" default:"/etc/tillgate/tillgate.yaml" placeholder:"FILE"`
+
+	Run    runCmd    `cmd:"" group:"Box" help:"Run the gateway."`
+	Demo   demoCmd   `cmd:"" group:"Box" help:"Run everything with nothing configured, against a simulated terminal."`
+	Broker brokerCmd `cmd:"" hidden:"" help:"Be the embedded broker; started by the gateway."`
+	Doctor doctorCmd `cmd:"" group:"Box" help:"Find out why it does not work."`
+
+	Pay       payCmd       `cmd:"" group:"Payments" help:"Charge a card."`
+	Reverse   reverseCmd   `cmd:"" group:"Payments" help:"Take a payment back."`
+	Lookup    lookupCmd    `cmd:"" group:"Payments" help:"Tell what became of a payment."`
+	Abort     abortCmd     `cmd:"" group:"Payments" help:"Ask the terminal to stop waiting for a card."`
+	Dispense  dispenseCmd  `cmd:"" group:"Payments" help:"Ask for the grant to give the goods."`
+	Commit    commitCmd    `cmd:"" group:"Payments" help:"Tell that the goods were given."`
+	Rollback  rollbackCmd  `cmd:"" group:"Payments" help:"Tell that the goods were not given: reverse."`
+	Resolve   resolveCmd   `cmd:"" group:"Payments" help:"End a doubt as a person."`
+	Reconcile reconcileCmd `cmd:"" group:"Terminals" help:"Close a terminal's batch."`
+	Pause     pauseCmd     `cmd:"" group:"Terminals" help:"Stop selling."`
+	Resume    resumeCmd    `cmd:"" group:"Terminals" help:"Sell again."`
+	Status    statusCmd    `cmd:"" group:"Box" help:"Show terminals and alerts."`
+	Journal   journalCmd   `cmd:"" group:"Box" help:"Search, check and copy the journal."`
+	Events    eventsCmd    `cmd:"" group:"Box" help:"Show events, and follow them."`
+	Wire      wireCmd      `cmd:"" group:"Workbench" help:"Explain captured bytes."`
+	Sim       simCmd       `cmd:"" group:"Workbench" help:"Be a terminal without hardware."`
+	Settings  configCmd    `cmd:"" name:"config" group:"Box" help:"Check and explain the configuration."`
+	Version   versionCmd   `cmd:"" group:"Box" help:"Tell what this program is made of."`
+}
+
+// Streams are the three standard streams.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Parts is what the commands are made from.
+type Parts struct {
+	Drivers []link.Driver
+	Version control.Version
+}
+
+// app is what a command is given.
+type app struct {
+	Streams
+	ctx     context.Context
+	drivers []link.Driver
+	version control.Version
+	table   *Table
+}
+
+// Main runs one command line and returns its exit status.
+func Main(ctx context.Context, args []string, s Streams, p Parts) int {
+	var t Table
+	type left int // how kong's --help ends
+	parser, err := kong.New(&t,
+		kong.Name("tillgate"), kong.Description("The payment gateway inside a kiosk."),
+		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { panic(left(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Summary: true}),
+		kong.Vars{"drivers": strings.Join(names(p.Drivers), ", ")},
+	)
+	if err != nil {
+		fmt.Fprintln(s.Err, "tillgate:", err)
+		return exitError
+	}
+	code := -1
+	var k *kong.Context
+	func() {
+		defer func() {
+			if r := recover(); r != nil {
+				l, ok := r.(left)
+				if !ok {
+					panic(r)
+				}
+				code = int(l)
+			}
+		}()
+		k, err = parser.Parse(args)
+	}()
+	if code >= 0 {
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(s.Err, "tillgate: %v\n", err)
+		fmt.Fprintf(s.Err, "Run `tillgate%s --help` for what there is.\n", commandOf(err))
+		return exitUsage
+	}
+	a := &app{Streams: s, ctx: ctx, drivers: p.Drivers, version: p.Version, table: &t}
+	return a.report(k.Run(a))
+}
+
+// commandOf names the command that was reached before err, for the hint.
+func commandOf(err error) string {
+	if e, ok := errors.AsType[*kong.ParseError](err); ok && e.Context != nil {
+		if node := e.Context.Selected(); node != nil {
+			return " " + strings.TrimPrefix(node.FullPath(), "tillgate ")
+		}
+	}
+	return ""
+}
+
+// exit is an error that has its own status; an empty text prints nothing.
+type exit struct {
+	code int
+	text string
+}
+
+func (e *exit) Error() string { return e.text }
+
+func (a *app) report(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	code, text := exitError, err.Error()
+	if e, ok := errors.AsType[*exit](err); ok {
+		code, text = e.code, e.text
+	}
+	if text != "" {
+		fmt.Fprintln(a.Err, "tillgate: "+text)
+	}
+	return code
+}
+
+func names(ds []link.Driver) []string {
+	all := make([]string, len(ds))
+	for i, d := range ds {
+		all[i] = d.Name
+	}
+	return all
+}
+
+// interactive says whether a person looks at w.
+func interactive(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

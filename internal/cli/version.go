@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"tillgate/internal/control"
+	"tillgate/link"
+)
+
+type versionCmd struct {
+	JSON bool `name:"json" help:"Print it as JSON."`
+}
+
+func (v *versionCmd) Run(a *app) error {
+	if v.JSON {
+		return asJSON(a.Out, a.version)
+	}
+	w := a.version
+	revision := w.Revision
+	if w.Modified {
+		revision += " (changed)"
+	}
+	columns(a.Out, [][]string{
+		{"tillgate", w.Version}, {"revision", revision}, {"built with", w.Go}, {"for", w.Platform},
+		{"tags", strings.Join(w.Tags, ", ")}, {"drivers", strings.Join(w.Drivers, ", ")},
+	})
+	return nil
+}
+
+// VersionOf reads what the toolchain has written into this program.
+func VersionOf(drivers []link.Driver) control.Version {
+	v := control.Version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Tags: []string{}, Drivers: names(drivers)}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	v.Version = info.Main.Version
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			v.Revision = s.Value
+		case "vcs.modified":
+			v.Modified = s.Value == "true"
+		case "-tags":
+			v.Tags = strings.FieldsFunc(s.Value, func(r rune) bool { return r == ',' || r == ' ' })
+		}
+	}
+	if v.Version == "" || v.Version == "(devel)" {
+		v.Version = "development"
+	}
+	return v
+}
+
+// String is the version in a few words, for logs and MQTT.
+func short(v control.Version) string {
+	if len(v.Revision) >= 12 {
+		return fmt.Sprintf("%s (%s)", v.Version, v.Revision[:12])
+	}
+	return v.Version
+}

@@ -168,8 +168,8 @@ terminals:
     address: %q
     currency: %s
     max_amount: "5000000"
-    longest: 30s
-    timeout: 20s
+    longest: 15s
+    timeout: 10s
     profile:
       silent_when_busy: true
 `, demoBox, dir, filepath.Join(dir, "run"), filepath.Join(dir, socketName), port, demoTerminal, demoDriver, "serial://"+filepath.Join(dir, "terminal"), demoCurrency)
@@ -234,7 +234,7 @@ that one that was delayed charges nobody. Ask for a payment:
 
   SESSION=$(mosquitto_sub %s -C 1 -t tillgate/v1/%s/info | sed 's/.*"session":"\([^"]*\)".*/\1/')
   mosquitto_pub %s -q 1 -t tillgate/v1/%s/command/purchase \
-    -m '{"id":"'$(date +%%s)'","order":"cart-1","amount":{"minor":123456,"currency":"VND"},"session":"'$SESSION'"}'
+    -m '{"id":"'$(date +%%s)'","amount":{"minor":123456,"currency":"VND"},"session":"'$SESSION'"}'
 
 Kill this process in the middle of a payment (kill -9 %d), start it again, and
 see it ask the terminal what became of it.
@@ -268,6 +268,9 @@ func tellStatus(ctx context.Context, b *box, say func(string, ...any)) {
 			if t.Error != "" {
 				text += ": " + printable(t.Error)
 			}
+			if t.Link == payment.LinkSettling && t.Payment != "" {
+				text += fmt.Sprintf(": asking what became of %s (at most %v, as long as a payment can last on it)", t.Payment, longest(b, t.Name))
+			}
 			if links[t.Name] != text {
 				links[t.Name] = text
 				say("%s: terminal %s", t.Name, text)
@@ -293,12 +296,17 @@ func tellStatus(ctx context.Context, b *box, say func(string, ...any)) {
 	}
 }
 
-func tellEvents(ctx context.Context, b *box, say func(string, ...any)) error {
-	from := uint64(1)
-	if last := b.journal.LastSeq(); last > 0 {
-		from = last // the start itself is news
+func longest(b *box, terminal string) time.Duration {
+	for _, t := range b.config.Terminals {
+		if t.Name == terminal {
+			return t.Longest.Std()
+		}
 	}
-	for {
+	return link.DefaultLongest
+}
+
+func tellEvents(ctx context.Context, b *box, say func(string, ...any)) error {
+	for from := b.before + 1; ; {
 		changed := b.journal.Changed()
 		for from <= b.journal.LastSeq() {
 			events, err := b.journal.Range(from, b.journal.LastSeq(), 100)

@@ -94,6 +94,7 @@ type box struct {
 	broker  *broker.Supervisor // nil: none
 	kiosk   string             // password of the embedded broker's user
 	edges   []*mqtt.Edge
+	before  uint64 // newest event of earlier runs
 	socket  *control.Server
 	sims    []link.Simulator
 }
@@ -187,6 +188,7 @@ func (b *box) open(rest context.Context) error {
 	}); err != nil {
 		return err
 	}
+	b.before = b.journal.LastSeq()
 	o := gateway.Options{Journal: b.journal, Now: now, Log: b.log, IDWindow: c.IDWindow.Std(), AwaitController: b.takesCommands()}
 	for _, t := range c.Terminals {
 		lane, err := b.terminal(rest, t)
@@ -221,6 +223,9 @@ func (b *box) close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// simPace is how long the customer of a sim:// terminal takes at each stage.
+const simPace = 500 * time.Millisecond
 
 const local = "local" // the embedded broker as a destination
 
@@ -262,7 +267,7 @@ func (b *box) terminal(rest context.Context, t config.Terminal) (gateway.Termina
 	}
 	if t.Simulated() {
 		sim, err := t.Spec.Simulate(link.SimulatorConfig{
-			Ledger: filepath.Join(b.config.Data, "simulated-"+t.Name+".json"), Currency: t.Currency, Pace: 500 * time.Millisecond, Log: b.log,
+			Ledger: filepath.Join(b.config.Data, "simulated-"+t.Name+".json"), Currency: t.Currency, Pace: simPace, Log: b.log,
 		})
 		if err != nil {
 			return gateway.Terminal{}, err

@@ -69,16 +69,18 @@ func sentence(r payment.Record) string {
 	add("authorisation", o.Reference.Auth)
 	add("receipt", o.Reference.Receipt)
 	add("RRN", o.Reference.RRN)
-	add("bank says", o.Response)
-	add("", string(o.Condition))
-	add("terminal says", strings.TrimSpace(o.Vendor.Code+" "+o.Vendor.Text))
+	if o.Result != "" && !o.Result.Paid() && o.Result != payment.Reversed { // why not
+		add("bank says", o.Response)
+		add("", string(o.Condition))
+		add("terminal says", strings.TrimSpace(o.Vendor.Code+" "+o.Vendor.Text))
+	}
 	if r.Test {
 		add("", "simulated")
 	}
 	if len(facts) > 0 {
 		s += " (" + strings.Join(facts, ", ") + ")"
 	}
-	if o.Text != "" {
+	if o.Text != "" && o.Text != string(o.Result) {
 		s += ": " + printable(o.Text)
 	}
 	return s

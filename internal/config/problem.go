@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,8 +88,16 @@ func (b *book) err() error {
 	if len(b.problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(b.problems, func(x, y Problem) int { return x.Line - y.Line })
+	slices.SortStableFunc(b.problems, func(x, y Problem) int { return place(x) - place(y) })
 	return b.problems
+}
+
+// place is where a problem stands in the list: what is missing comes last.
+func place(p Problem) int {
+	if p.Line == 0 {
+		return math.MaxInt32
+	}
+	return p.Line
 }
 
 // suggest finds the word that was probably meant, as a sentence that begins

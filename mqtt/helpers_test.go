@@ -1,0 +1,413 @@
+package mqtt_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"tillgate/internal/broker"
+	"tillgate/internal/payment"
+	"tillgate/mqtt"
+)
+
+const childEnv = "TILLGATE_TEST_BROKER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		os.Exit(broker.Main(os.Stdin, os.Stdout, os.Stderr))
+	}
+	before := runtime.NumGoroutine()
+	code := m.Run()
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<20)
+			fmt.Fprintf(os.Stderr, "%d goroutines stay, %d before:\n%s\n", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+			code = max(code, 1)
+			break
+		}
+	}
+	os.Exit(code)
+}
+
+const box = "kiosk-7"
+
+// house is a gateway and an outbox in memory, with what the tests look at.
+type house struct {
+	mu      sync.Mutex
+	status  payment.Status
+	changed chan struct{}
+	got     []payment.Command
+	do      func(payment.Command) payment.Reply
+	alerts  map[payment.AlertCode]string
+	news    chan payment.Progress
+	heard   int
+
+	events  []payment.Event
+	epoch   string
+	more    chan struct{}
+	cursor  map[string]uint64
+	backing bool // a cursor went backwards or past the end
+}
+
+func newHouse() *house {
+	h := &house{
+		status: payment.Status{Sellable: true, Terminals: []payment.TerminalStatus{{Name: "pos1", Driver: "ecrvn", Link: payment.LinkOnline, Stage: payment.StageIdle, Sellable: true}}},
+		alerts: map[payment.AlertCode]string{}, changed: make(chan struct{}), more: make(chan struct{}), cursor: map[string]uint64{},
+		news: make(chan payment.Progress, 16), epoch: "e1",
+		do: func(c payment.Command) payment.Reply {
+			return payment.Reply{Verb: c.Verb, ID: c.ID, Status: payment.ReplyAccepted}
+		},
+	}
+	h.emit(payment.EventStarted, map[string]string{"version": "test"})
+	return h
+}
+
+func (h *house) Do(_ context.Context, c payment.Command) payment.Reply {
+	h.mu.Lock()
+	h.got = append(h.got, c)
+	do := h.do
+	h.mu.Unlock()
+	return do(c)
+}
+
+func (h *house) Status() payment.Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	st := h.status
+	for code, text := range h.alerts {
+		st.Alerts = append(st.Alerts, payment.Alert{Code: code, Text: text, Since: time.Unix(1_700_000_000, 0).UTC()})
+	}
+	if h.alerts[payment.AlertTwin] != "" {
+		st.Sellable, st.Reasons = false, []payment.Reason{payment.ReasonTwin}
+	}
+	return st
+}
+
+func (h *house) Changed() <-chan struct{} { h.mu.Lock(); defer h.mu.Unlock(); return h.changed }
+
+func (h *house) change(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+func (h *house) Progress() (<-chan payment.Progress, func()) { return h.news, func() {} }
+
+func (h *house) Raise(c payment.AlertCode, text string, _ ...payment.ID) {
+	h.change(func() { h.alerts[c] = text })
+}
+func (h *house) Clear(c payment.AlertCode) { h.change(func() { delete(h.alerts, c) }) }
+func (h *house) ControllerConnected()      { h.mu.Lock(); h.heard++; h.mu.Unlock() }
+
+func (h *house) alert(c payment.AlertCode) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.alerts[c] != ""
+}
+
+func (h *house) commands() []payment.Command {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]payment.Command(nil), h.got...)
+}
+
+func (h *house) emit(t payment.EventType, data any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := payment.NewEvent(t, payment.About("p-1"), payment.Moment{Time: time.Unix(1_700_000_000, 0), Clock: payment.ClockSynced}, true, data)
+	e.Seq, e.Epoch = uint64(len(h.events)+1), h.epoch
+	h.events = append(h.events, e)
+	close(h.more)
+	h.more = make(chan struct{})
+}
+
+// outbox is the other half of house: the two interfaces share the name Changed.
+type outbox struct{ h *house }
+
+func (o outbox) Pending(d string, most int) ([]payment.Event, error) {
+	o.h.mu.Lock()
+	from := o.h.cursor[d] + 1
+	o.h.mu.Unlock()
+	return o.Range(from, 1<<62, most)
+}
+
+func (o outbox) Acknowledge(d string, seq uint64) {
+	o.h.mu.Lock()
+	defer o.h.mu.Unlock()
+	if seq <= o.h.cursor[d] || seq > uint64(len(o.h.events)) {
+		o.h.backing = true
+	}
+	o.h.cursor[d] = seq
+}
+
+func (o outbox) Range(from, to uint64, most int) ([]payment.Event, error) {
+	o.h.mu.Lock()
+	defer o.h.mu.Unlock()
+	to = min(to, uint64(len(o.h.events)))
+	if from == 0 || from > to {
+		return nil, nil
+	}
+	return append([]payment.Event(nil), o.h.events[from-1:min(to, from-1+uint64(most))]...), nil
+}
+
+func (o outbox) LastSeq() uint64 {
+	o.h.mu.Lock()
+	defer o.h.mu.Unlock()
+	return uint64(len(o.h.events))
+}
+func (o outbox) Epoch() string            { return o.h.epoch }
+func (o outbox) Changed() <-chan struct{} { o.h.mu.Lock(); defer o.h.mu.Unlock(); return o.h.more }
+func (h *house) at(destination string) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cursor[destination]
+}
+
+// site is a running broker.
+type site struct {
+	url                  string
+	user, password       string // of the gateway
+	kiosk, kioskPassword string
+	kill                 func() // -9; it comes back by itself
+}
+
+// embedded starts our own broker.
+func embedded(t testing.TB) *site {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &broker.Supervisor{Box: box, Users: []broker.User{broker.KioskUser(box, "sesame")}, Dir: t.TempDir(), Command: []string{exe}, Env: []string{childEnv + "=1"}, CanaryEvery: time.Hour}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := s.Run(ctx); err != nil {
+			t.Errorf("broker: %v", err)
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	wait, stop := context.WithTimeout(ctx, 20*time.Second)
+	defer stop()
+	url, err := s.Wait(wait)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, password := s.Gateway()
+	return &site{url: url, user: user, password: password, kiosk: "kiosk", kioskPassword: "sesame", kill: func() {
+		p, err := os.FindProcess(s.Health().PID)
+		if err == nil {
+			_ = p.Kill()
+		}
+	}}
+}
+
+// mosquitto starts Debian's broker with an ACL file; extra lines of the gateway
+// user may be added or its default ones replaced.
+func mosquitto(t testing.TB, acl string) *site {
+	t.Helper()
+	path, err := exec.LookPath("mosquitto")
+	if err != nil {
+		if path = "/usr/sbin/mosquitto"; !exists(path) {
+			t.Skip("mosquitto is not installed: apt-get install mosquitto")
+		}
+	}
+	if acl == "" {
+		acl = "user gateway\ntopic readwrite tillgate/v1/" + box + "/#\n"
+	}
+	acl += "\nuser kiosk\ntopic write tillgate/v1/" + box + "/command/#\ntopic read tillgate/#\n"
+	dir := t.TempDir()
+	port := freePort(t)
+	write(t, filepath.Join(dir, "acl"), acl)
+	// Passwords are not what is tested here; the user's name selects the ACL.
+	write(t, filepath.Join(dir, "conf"), fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nacl_file %s\nset_tcp_nodelay true\nmax_queued_messages 20000\nuser root\n", port, filepath.Join(dir, "acl")))
+	var mu sync.Mutex
+	var cmd *exec.Cmd
+	start := func() {
+		cmd = exec.Command(path, "-c", filepath.Join(dir, "conf"))
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop := func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+	start()
+	t.Cleanup(func() { mu.Lock(); defer mu.Unlock(); stop() })
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	until(t, "mosquitto to listen", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return &site{url: "tcp://" + addr, user: "gateway", kiosk: "kiosk", kill: func() { mu.Lock(); defer mu.Unlock(); stop(); start() }}
+}
+
+func exists(path string) bool { _, err := os.Stat(path); return err == nil }
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// onBoth runs a test against both real brokers.
+func onBoth(t *testing.T, f func(t *testing.T, s *site)) {
+	t.Run("embedded", func(t *testing.T) { f(t, embedded(t)) })
+	t.Run("mosquitto", func(t *testing.T) { f(t, mosquitto(t, "")) })
+}
+
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// options for a quick edge at a site.
+func options(s *site, h *house) mqtt.Options {
+	o := mqtt.Options{
+		Box: box, Destination: "local", URL: s.url, Username: s.user, Commands: true, Gateway: h, Outbox: outbox{h},
+		Versions: map[string]string{"tillgate": "test"}, BackoffMin: 5 * time.Millisecond, BackoffMax: 100 * time.Millisecond,
+		AckTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second, TwinEvery: 2 * time.Second,
+	}
+	if s.password != "" {
+		o.Password = func() (string, error) { return s.password, nil }
+	}
+	if os.Getenv("TILLGATE_TEST_LOG") != "" {
+		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return o
+}
+
+// run starts an edge; the returned function stops it and waits.
+func run(t testing.TB, o mqtt.Options) (*mqtt.Edge, func()) {
+	t.Helper()
+	e, err := mqtt.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	var once sync.Once
+	stop := func() {
+		once.Do(func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Errorf("Run returned %v", err)
+			}
+		})
+	}
+	t.Cleanup(stop)
+	return e, stop
+}
+
+func connected(t testing.TB, e *mqtt.Edge) {
+	t.Helper()
+	until(t, "connection", func() bool { return e.State().Connected })
+}
+
+// controller is a kiosk controller: its own paho client.
+type controller struct {
+	t  testing.TB
+	c  paho.Client
+	mu sync.Mutex
+	by map[string][]string // payloads by topic, below the box
+}
+
+func control(t testing.TB, s *site, filters ...string) *controller {
+	t.Helper()
+	k := &controller{t: t, by: map[string][]string{}}
+	o := paho.NewClientOptions().AddBroker(s.url).SetUsername(s.kiosk).SetPassword(s.kioskPassword)
+	o.SetClientID("ctl" + fmt.Sprint(time.Now().UnixNano())).SetProtocolVersion(4).SetAutoReconnect(false)
+	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		topic := strings.TrimPrefix(m.Topic(), "tillgate/v1/"+box+"/")
+		k.by[topic] = append(k.by[topic], string(m.Payload()))
+	})
+	k.c = paho.NewClient(o)
+	if tok := k.c.Connect(); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+		t.Fatalf("controller: %v", tok.Error())
+	}
+	t.Cleanup(func() { k.c.Disconnect(100) })
+	if filters == nil {
+		filters = []string{"#"}
+	}
+	for _, f := range filters {
+		if tok := k.c.Subscribe("tillgate/v1/"+box+"/"+f, 1, nil); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+			t.Fatalf("controller subscribes: %v", tok.Error())
+		}
+	}
+	return k
+}
+
+func (k *controller) all(topic string) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return append([]string(nil), k.by[topic]...)
+}
+
+func (k *controller) last(topic string) string {
+	if a := k.all(topic); len(a) > 0 {
+		return a[len(a)-1]
+	}
+	return ""
+}
+
+func (k *controller) publish(verb, payload string, retained bool) {
+	k.t.Helper()
+	if tok := k.c.Publish("tillgate/v1/"+box+"/command/"+verb, 1, retained, payload); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+		k.t.Fatalf("controller publishes: %v", tok.Error())
+	}
+}
+
+// session is what info says now.
+func (k *controller) session() string {
+	k.t.Helper()
+	var info mqtt.Info
+	until(k.t, "info", func() bool { return json.Unmarshal([]byte(k.last("info")), &info) == nil && info.Session != "" })
+	return info.Session
+}
+
+// ask publishes a command and returns its reply.
+func (k *controller) ask(verb, client, payload string) mqtt.Reply {
+	k.t.Helper()
+	before := len(k.all("reply/" + client))
+	k.publish(verb, payload, false)
+	until(k.t, "reply to "+verb, func() bool { return len(k.all("reply/"+client)) > before })
+	var r mqtt.Reply
+	if err := json.Unmarshal([]byte(k.last("reply/"+client)), &r); err != nil {
+		k.t.Fatalf("reply: %v", err)
+	}
+	return r
+}

@@ -1,0 +1,244 @@
+package mqtt
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tillgate/internal/payment"
+)
+
+// intake takes commands of one edge, over all its connections.
+type intake struct {
+	gateway Gateway
+	front   string
+	ctx     context.Context // of the edge: a lost connection cancels no command
+
+	terminals *lanes // by terminal: a slow one holds up nobody else
+	quick     *lanes // about a payment that runs: never behind a slow terminal
+	replays   *lanes
+
+	mu     sync.Mutex
+	queued map[payment.ID]string // ids that wait in a lane, and in which
+}
+
+func newIntake(ctx context.Context, o *Options) *intake {
+	return &intake{
+		gateway: o.Gateway, front: "mqtt:" + o.Destination, ctx: ctx,
+		terminals: newLanes(maxLanes, maxWaiting), quick: newLanes(maxQuick, maxWaiting), replays: newLanes(1, maxReplays),
+		queued: map[payment.ID]string{},
+	}
+}
+
+// finish takes no more commands and waits until those under way have returned.
+func (in *intake) finish() {
+	in.terminals.finish()
+	in.quick.finish()
+	in.replays.finish()
+}
+
+// take handles one message on command/{verb}. It never blocks: paho's reader
+// waits for it.
+func (in *intake) take(s *session, verb string, retained bool, payload []byte) {
+	if len(payload) == 0 && s.forgetRetained(verb) {
+		return
+	}
+	arrived := time.Now()
+	e, err := decode(verb, payload)
+	if retained {
+		s.sawRetained(verb)
+		err = payment.Refuse(payment.ReasonRetained, "command/%s is a retained message, which is never a command; clear it with an empty retained message", clip(verb))
+	} else if err == nil {
+		err = s.checkSession(e)
+	}
+	if err == nil && s.closing.Load() {
+		err = payment.Refuse(payment.ReasonStopping, "the gateway shuts down")
+	}
+	if err != nil {
+		s.reply(e, payment.Refused(e.Command, err))
+		return
+	}
+	e.Command.Front, e.Command.Client = in.front, e.Client
+	if !in.submit(e, func() { in.run(s, e, arrived) }) {
+		s.reply(e, payment.Refused(e.Command, payment.Refuse(payment.ReasonBusy, "more than %d commands are waiting", maxWaiting)))
+	}
+}
+
+// submit finds the lane. A command about an id that still waits goes behind
+// it, so that an abort cannot overtake its purchase.
+func (in *intake) submit(e Envelope, job func()) bool {
+	if e.Verb == payment.VerbReplay {
+		return in.replays.submit("", job)
+	}
+	if aboutTerminal(e.Verb) {
+		key := in.terminal(e.Terminal)
+		if e.ID == "" {
+			return in.terminals.submit(key, job)
+		}
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		ok := in.terminals.submit(key, func() {
+			in.mu.Lock()
+			delete(in.queued, e.ID)
+			in.mu.Unlock()
+			job()
+		})
+		if ok {
+			in.queued[e.ID] = key
+		}
+		return ok
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if key, waits := in.queued[e.ID]; waits {
+		return in.terminals.submit(key, job)
+	}
+	return in.quick.submit(string(e.ID), job)
+}
+
+// aboutTerminal says whether a verb is served by a terminal's lane in turn.
+func aboutTerminal(v payment.Verb) bool {
+	switch v {
+	case payment.VerbDispense, payment.VerbCommit, payment.VerbRollback, payment.VerbAbort, payment.VerbLookup, payment.VerbResolve:
+		return false
+	}
+	return true
+}
+
+// terminal names the lane: the only terminal where none is given.
+func (in *intake) terminal(name string) string {
+	if name == "" {
+		if ts := in.gateway.Status().Terminals; len(ts) == 1 {
+			return ts[0].Name
+		}
+	}
+	return name
+}
+
+// run starts a command whose turn has come.
+func (in *intake) run(s *session, e Envelope, arrived time.Time) {
+	if s.ctx.Err() != nil || in.ctx.Err() != nil {
+		return // its session is over: nobody can hear the reply, the controller sends it again
+	}
+	if time.Since(arrived) > e.TTL.Duration() {
+		s.reply(e, payment.Refused(e.Command, payment.Refuse(payment.ReasonStale, "the command waited longer than %d ms", e.TTL)))
+		return
+	}
+	if e.Verb == payment.VerbReplay {
+		s.replay(e)
+		return
+	}
+	s.reply(e, in.gateway.Do(in.ctx, e.Command))
+}
+
+// checkSession refuses a money command of another connection's time.
+func (s *session) checkSession(e Envelope) error {
+	switch {
+	case e.Session == s.id:
+		return nil
+	case e.Session != "":
+		return payment.Refuse(payment.ReasonForeignSession, "the command quotes another session than info has now")
+	case needsSession(e.Verb):
+		return payment.Refuse(payment.ReasonStale, "a %s must quote the session that info has now", e.Verb)
+	}
+	return nil
+}
+
+// maxReplies is how many replies may wait for the broker. A controller whose
+// reply is lost sends the same id again and is told then.
+const maxReplies = 256
+
+func (s *session) reply(e Envelope, r payment.Reply) {
+	b, err := json.Marshal(Reply{Reply: r, RequestID: e.RequestID, Session: s.id})
+	if err != nil {
+		s.log.Error("reply not encoded", "verb", r.Verb, "err", err)
+		return
+	}
+	select {
+	case s.replies <- outgoing{s.topics.reply(e.Client), b}:
+	default:
+		s.log.Warn("reply dropped, the broker is too slow", "verb", r.Verb)
+	}
+}
+
+type outgoing struct {
+	topic   string
+	payload []byte
+}
+
+// sendReplies publishes what reply leaves, one after another, until the
+// connection is over or, once finish is closed, nothing is left.
+func (s *session) sendReplies() error {
+	defer close(s.replied)
+	finish := s.finish
+	for {
+		var r outgoing
+		select {
+		case <-s.ctx.Done():
+			return nil
+		case r = <-s.replies:
+		case <-finish:
+			select {
+			case r = <-s.replies:
+			default:
+				return nil
+			}
+		}
+		if err := s.await(s.client.Publish(r.topic, 1, false, r.payload), r.topic); err != nil {
+			return err
+		}
+	}
+}
+
+// sawRetained and forgetRetained keep the verbs on which a retained message
+// lies; the alert follows in serve. forgetRetained says that somebody cleared
+// one, which is not a command either.
+func (s *session) sawRetained(verb string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.retainedVerbs) < maxMembers {
+		s.retainedVerbs[clip(verb)] = true
+	}
+	s.poke()
+}
+
+func (s *session) forgetRetained(verb string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.retainedVerbs[clip(verb)] {
+		return false
+	}
+	delete(s.retainedVerbs, clip(verb))
+	s.poke()
+	return true
+}
+
+func (s *session) poke() {
+	select {
+	case s.poked <- struct{}{}:
+	default:
+	}
+}
+
+// alertRetained raises or clears the alert after what was seen.
+func (s *session) alertRetained() {
+	s.mu.Lock()
+	verbs := slices.Sorted(maps.Keys(s.retainedVerbs))
+	s.mu.Unlock()
+	if len(verbs) > 0 {
+		s.e.retainedAlert = true
+		s.e.o.Gateway.Raise(payment.AlertRetained, "refused a retained message on command/"+strings.Join(verbs, ", command/"))
+	} else if s.e.retainedAlert {
+		s.e.retainedAlert = false
+		s.e.o.Gateway.Clear(payment.AlertRetained)
+	}
+}
+
+// commandVerb is the last level of a command's topic.
+func (s *session) commandVerb(topic string) (string, bool) {
+	return strings.CutPrefix(topic, s.topics.root+"command/")
+}

@@ -1,0 +1,73 @@
+# make help lists the targets. Go alone is needed for help, build and test.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := build
+
+# The versions of the checkers; .ci/run has the same.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0,v1.1.4
+
+FUZZTIME ?= 10s
+BENCH    ?= .
+HISTORY  ?= 0
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## the binary ./tillgate, static, without USB
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o tillgate .
+
+.PHONY: usb
+usb: ## the binary ./tillgate with USB (needs gcc, pkg-config, libusb-1.0-0-dev)
+	CGO_ENABLED=1 go build -trimpath -tags libusb -ldflags '-s -w' -o tillgate .
+
+.PHONY: arm
+arm: ## static binaries without USB for ARM boards, in dist/
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -ldflags '-s -w' -o dist/tillgate-arm64 .
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=7 go build -trimpath -ldflags '-s -w' -o dist/tillgate-armv7 .
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=6 go build -trimpath -ldflags '-s -w' -o dist/tillgate-armv6 .
+
+.PHONY: test
+test: ## all tests
+	go test ./...
+
+.PHONY: race
+race: ## all tests with the race detector and USB (needs gcc, pkg-config, libusb-1.0-0-dev)
+	go test -race -tags libusb ./...
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, govulncheck (its database is on the network)
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
+	go vet ./...
+	.ci/tool $(STATICCHECK) ./...
+	@.ci/tool $(GOVULNCHECK) ./... || { status=$$?; \
+	if [ $$status -eq 3 ]; then exit 3; fi; \
+	echo "NOT CHECKED for known vulnerabilities: govulncheck could not work here (exit status $$status)"; }
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+.PHONY: bench
+bench: ## benchmarks: BENCH=pattern, HISTORY=payments in the journal (0)
+	HISTORY=$(HISTORY) go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./... \
+		| { grep -v -e '^PASS$$' -e '\[no test files\]$$' || true; }
+
+.PHONY: cover
+cover: ## tests with coverage: one line a package, then cover.html
+	go test -coverprofile=cover.out ./...
+	go tool cover -html=cover.out -o cover.html
+	@go tool cover -func=cover.out | tail -1
+
+.PHONY: ci
+ci: ## what continuous integration runs
+	.ci/run
+
+.PHONY: clean
+clean: ## remove what the other targets made
+	rm -rf tillgate dist cover.out cover.html

@@ -147,7 +147,7 @@ func (t *terminal) request(tx payment.Transaction) (request, error) {
 		return request{}, err
 	}
 	id, client := t.settings.wireID(tx.Attempt), t.settings.ClientID
-	if len(id) < 12 || !carried(id) {
+	if id == "" || !carried(id) {
 		return request{}, errors.New("the attempt has no id that can be sent")
 	}
 	switch tx.Operation {

@@ -120,7 +120,7 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 	sent, err := t.line.exchange(ctx, call{
 		query:  req.query(),
 		within: t.longest,
-		wrote:  func() { d.Report(payment.StageWaitingCard, payment.VendorCode{}) },
+		wrote:  func() { d.Report(firstStage(tx.Operation), payment.VendorCode{}) },
 		take: func(a answer) bool {
 			if a.requestID == req.id {
 				ours = a
@@ -139,6 +139,15 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 		return payment.Outcome{}, &link.Error{Op: req.command, Sent: sent, Err: err}
 	}
 	return t.settings.outcome(ours, payment.SourceAnswer), nil
+}
+
+// firstStage is all that is known of the progress of a command: the protocol
+// tells none. A sale asks for a card; the others go straight to the bank.
+func firstStage(op payment.Operation) payment.Stage {
+	if op == payment.Purchase {
+		return payment.StageWaitingCard
+	}
+	return payment.StageHost
 }
 
 // request writes tx down in the terminal's language.

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,7 +36,7 @@ func newWebRig(t *testing.T, secure bool, script ...string) *webRig {
 	t.Helper()
 	w := &webRig{rig: newRig(t, script...)}
 	w.server = httptest.NewUnstartedServer(w.sim)
-	w.server.Config.ErrorLog = nil
+	w.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if secure {
 		w.server.StartTLS()
 		sum := sha256.Sum256(w.server.Certificate().Raw)

@@ -47,7 +47,9 @@ var (
 )
 
 // Open connects, and asks for the last transaction to make sure that a terminal
-// answers. An address that begins with http:// or https:// is a web service;
+// answers. The late answer to a money command is as good: a terminal that was
+// busy need not have heard the question, and the answer must not be lost with
+// the connection. An address that begins with http:// or https:// is a web service;
 // everything else is opened with c.Dial.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	s, ok := c.Settings.(*Settings)
@@ -69,7 +71,8 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	if t.line, err = connect(ctx, c, s, t.log); err != nil {
 		return nil, &link.Error{Op: "open", Err: err}
 	}
-	if _, err := t.last(ctx, nil); err != nil {
+	heed := func(a answer) bool { t.keep(a); return moves(a) }
+	if _, err := t.last(ctx, heed); err != nil {
 		t.Close()
 		return nil, err
 	}
@@ -117,7 +120,7 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 	sent, err := t.line.exchange(ctx, call{
 		query:  req.query(),
 		within: t.longest,
-		wrote:  func() { d.Report(payment.StageWaitingCard, payment.VendorCode{}) },
+		wrote:  func() { d.Report(firstStage(tx.Operation), payment.VendorCode{}) },
 		take: func(a answer) bool {
 			if a.requestID == req.id {
 				ours = a
@@ -138,13 +141,22 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 	return t.settings.outcome(ours, payment.SourceAnswer), nil
 }
 
+// firstStage is all that is known of the progress of a command: the protocol
+// tells none. A sale asks for a card; the others go straight to the bank.
+func firstStage(op payment.Operation) payment.Stage {
+	if op == payment.Purchase {
+		return payment.StageWaitingCard
+	}
+	return payment.StageHost
+}
+
 // request writes tx down in the terminal's language.
 func (t *terminal) request(tx payment.Transaction) (request, error) {
 	if err := check(t.settings, tx.Request); err != nil {
 		return request{}, err
 	}
 	id, client := t.settings.wireID(tx.Attempt), t.settings.ClientID
-	if len(id) < 12 || !carried(id) {
+	if id == "" || !carried(id) {
 		return request{}, errors.New("the attempt has no id that can be sent")
 	}
 	switch tx.Operation {

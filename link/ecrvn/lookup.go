@@ -12,8 +12,8 @@ import (
 )
 
 // last asks for the last transaction the terminal keeps. The zero info means
-// that it keeps none. Answers to money commands that come meanwhile are kept;
-// heed, if not nil, may end the question by returning true for one of them.
+// that it keeps none. Other answers that come meanwhile go to heed, which may
+// end the question by returning true; without it they are kept.
 func (t *terminal) last(ctx context.Context, heed func(answer) bool) (info, error) {
 	req := lastTrans(t.settings.queryID(), t.settings.ClientID)
 	var got answer
@@ -25,8 +25,8 @@ func (t *terminal) last(ctx context.Context, heed func(answer) bool) (info, erro
 				got = a
 				return true
 			}
-			if heed != nil && heed(a) {
-				return true
+			if heed != nil {
+				return heed(a)
 			}
 			t.keep(a)
 			return false
@@ -163,8 +163,10 @@ func (t *terminal) Lookup(ctx context.Context, tx payment.Transaction, quiet tim
 	f, err := t.last(ctx, func(a answer) bool {
 		if t.settles(a, tx) {
 			own = &a
+			return true
 		}
-		return own != nil
+		t.keep(a)
+		return false
 	})
 	if own != nil {
 		return t.settings.outcome(*own, payment.SourceLookup), nil

@@ -1,0 +1,77 @@
+package linktest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// broken breaks the line at every byte that is read and written while a
+// terminal is opened, its baseline is read, and a sale is made.
+func broken(t *testing.T, s Subject, settings any) {
+	for _, kind := range Kinds() {
+		t.Run(kind.String(), func(t *testing.T) {
+			for n := 0; ; n++ {
+				if !breakOnce(t, s, settings, n, kind) {
+					if n == 0 {
+						t.Error("nothing was ever broken")
+					}
+					t.Logf("broken at each of %d bytes", n)
+					return
+				}
+			}
+		})
+	}
+}
+
+// breakOnce makes one sale on a line that breaks at byte n, then looks it up on
+// a sound one. It tells whether the line broke at all.
+func breakOnce(t *testing.T, s Subject, settings any, n int, kind Kind) (reached bool) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, s, settings, s.Approve)
+		defer b.sim.Close()
+		var line *Breaking
+		b.wrap = func(c link.Conn) link.Conn { line = BreakAt(c, n, kind); return line }
+		what := fmt.Sprintf("%s %d", kind, n)
+		tx := b.purchase()
+		o, err := b.sellOn(&line, &tx, what)
+		reached = line.Reached()
+		b.judge(what, tx, o, err)
+		term := b.mustOpen()
+		defer term.Close()
+		if err == nil || !link.Sent(err) {
+			return
+		}
+		o, err = b.lookup(what+": lookup", term, tx, time.Second, false)
+		if charged := len(b.charged(tx)) > 0; charged != (err == nil && o.Result == payment.Approved) {
+			t.Errorf("%s: lookup got %+v, %v, and charged is %v", what, o, err, charged)
+		}
+		b.lookup(what+": late lookup", term, tx, longest+time.Second, false)
+	})
+	return reached
+}
+
+// sellOn opens a line, which it finds in line afterwards, reads the baseline and sells. An error before the sale counts
+// as nothing sent; one of the sale must say that nothing was sent if not a byte
+// of it was written.
+func (b *bench) sellOn(line **Breaking, tx *payment.Transaction, what string) (payment.Outcome, error) {
+	term, err := b.open()
+	if err != nil {
+		return payment.Outcome{}, &link.Error{Op: "open", Err: err}
+	}
+	defer term.Close()
+	if err := baseline(term, tx); err != nil {
+		return payment.Outcome{}, &link.Error{Op: "baseline", Err: err}
+	}
+	_, before := (*line).Bytes()
+	o, err := term.Execute(context.Background(), *tx, link.Dialogue{})
+	if _, after := (*line).Bytes(); err != nil && link.Sent(err) && after == before {
+		b.t.Errorf("%s: not a byte was written, and %v", what, err)
+	}
+	return o, err
+}

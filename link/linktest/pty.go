@@ -1,0 +1,92 @@
+package linktest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// OpenPTY makes a raw pseudo-terminal: two ends of one serial line. Both are on
+// the poller, so that deadlines and Close work as on a real port.
+func OpenPTY(t testing.TB) (ours, theirs link.Conn) {
+	t.Helper()
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Fatalf("opening a pseudo-terminal: %v", err)
+	}
+	t.Cleanup(func() { master.Close(); slave.Close() })
+	raw, err := slave.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fault error
+	err = raw.Control(func(fd uintptr) {
+		mode, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
+		if err != nil {
+			fault = err
+			return
+		}
+		mode.Iflag, mode.Oflag, mode.Lflag = 0, 0, 0
+		mode.Cflag = mode.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
+		mode.Cc[unix.VMIN], mode.Cc[unix.VTIME] = 1, 0
+		fault = unix.IoctlSetTermios(int(fd), unix.TCSETS, mode)
+	})
+	if err := errors.Join(err, fault); err != nil {
+		t.Fatalf("setting the mode of a pseudo-terminal: %v", err)
+	}
+	return slave, master
+}
+
+// pty sells over a real pseudo-terminal, in real time, and pulls its cable.
+func (s Subject) pty(t *testing.T) {
+	settings := s.anySettings()
+	b := newBench(t, s, settings, s.Approve, s.Decline, s.Approve)
+	defer b.sim.Close()
+	b.dial = func(*bench) (link.Conn, link.Conn) { return OpenPTY(t) }
+	term, err := b.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer term.Close()
+	for _, want := range []payment.Result{payment.Approved, payment.Declined} {
+		tx := b.purchase()
+		o, err := b.sell(t.Context(), term, &tx, link.Dialogue{})
+		b.judge("sale", tx, o, err)
+		if err != nil || o.Result != want {
+			t.Errorf("got %+v, %v, want %s", o, err, want)
+		}
+	}
+	tx := b.purchase()
+	if err := baseline(term, &tx); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	sent := make(chan struct{}, 1)
+	go func() {
+		<-sent
+		term.Close()
+	}()
+	o, err := term.Execute(ctx, tx, link.Dialogue{Progress: func(payment.Stage, payment.VendorCode) {
+		select {
+		case sent <- struct{}{}:
+		default:
+		}
+	}})
+	b.judge("sale with the cable pulled", tx, o, err)
+	again, err := b.open()
+	if err != nil {
+		t.Fatalf("with a new cable: %v", err)
+	}
+	defer again.Close()
+	if o, err := b.lookup("lookup", again, tx, time.Second, true); err != nil && !errors.Is(err, link.ErrInProgress) {
+		t.Errorf("lookup: got %+v, %v", o, err)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -303,8 +302,8 @@ func options(s *site, h *house) mqtt.Options {
 	if s.password != "" {
 		o.Password = func() (string, error) { return s.password, nil }
 	}
-	if testing.Verbose() {
-		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	if os.Getenv("TILLGATE_TEST_LOG") != "" {
+		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	return o
 }

@@ -76,6 +76,7 @@ func openNonblocking(path string) (int, error) {
 // take makes a Port of a descriptor, or closes it.
 func take(fd int, path string, o Options) (*Port, error) {
 	p := &Port{path: path, name: o.Path}
+	locked := false
 	err := func() error {
 		if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
 			if err == unix.ENOTTY {
@@ -88,6 +89,7 @@ func take(fd int, path string, o Options) (*Port, error) {
 		if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			return err
 		}
+		locked = true
 		if err := configure(fd, o); err != nil {
 			return err
 		}
@@ -101,6 +103,9 @@ func take(fd int, path string, o Options) (*Port, error) {
 		return nil
 	}()
 	if err != nil {
+		if locked { // else the flag and the lock are somebody else's
+			release(fd)
+		}
 		unix.Close(fd)
 		return nil, err
 	}

@@ -58,16 +58,21 @@ func (g *Gateway) journalFailed(err error, ids ...payment.ID) {
 	g.Raise(payment.AlertJournal, "the journal cannot be written: "+err.Error()+"; nothing is sold until it can", ids...)
 }
 
+// journalBroken says whether a write failed and nobody has mended it since.
+func (g *Gateway) journalBroken() bool {
+	g.board.mu.Lock()
+	defer g.board.mu.Unlock()
+	return g.board.state.journal != nil
+}
+
 // journalHealthy asks the journal, which may reopen itself, and says so.
 func (g *Gateway) journalHealthy() bool {
 	err := g.journal.Healthy()
-	g.board.mu.Lock()
-	was := g.board.state.journal
-	g.board.mu.Unlock()
+	was := g.journalBroken()
 	switch {
-	case err != nil && was == nil:
+	case err != nil && !was:
 		g.journalFailed(err)
-	case err == nil && was != nil:
+	case err == nil && was:
 		g.board.update(func(s *state) { s.journal = nil })
 		g.Clear(payment.AlertJournal)
 	}

@@ -110,6 +110,9 @@ func (l *lane) run(soft, hard context.Context) {
 // away shows a terminal that cannot be reached. What is unknown grows older
 // meanwhile.
 func (l *lane) away(err error) {
+	if l.g.journalBroken() {
+		l.g.journalHealthy()
+	}
 	l.age()
 	var reasons []payment.Reason
 	if open, err := l.open(); err != nil || slices.ContainsFunc(open, l.needsSettling) {

@@ -16,7 +16,7 @@ func (l *lane) serve(soft, hard context.Context, term link.Terminal) error {
 	beat := time.Now().Add(l.cfg.Heartbeat)
 	for soft.Err() == nil {
 		open, err := l.open()
-		if err != nil || slices.ContainsFunc(open, l.needsSettling) {
+		if err != nil || slices.ContainsFunc(open, l.needsSettling) || l.g.journalBroken() {
 			return nil
 		}
 		l.ready(open)

@@ -28,7 +28,7 @@ func subject(t *testing.T) linktest.Subject {
 			"lost-answer+linebreaks", "lost-answer+mojibake", "lost-answer+echo", "slow:20s+lost-answer",
 		},
 		Dead:    []string{"mute", "reboot-before", "cancel", "busy"},
-		Late:    []string{"late-approval", "late-approval:90s"},
+		Late:    []string{"late-approval", "late-approval:2", "late-approval:5", "late-approval:90s"},
 		Foreign: []string{"hand-sale", "hand-after", "batch-closed", "swapped", "hand-sale+no-inner-ids", "hand-after+no-inner-ids", "lost-answer+no-inner-ids"},
 		Swapped: "swapped",
 		Junk:    [][]byte{[]byte("/ecr?rqt=A|B&cmd=sale|1|1|2|3|4|5"), []byte(`{"requestId":"x","status":"DONE","command":"sale"}`), []byte(samples(t)[0])},

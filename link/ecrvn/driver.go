@@ -120,7 +120,7 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 	sent, err := t.line.exchange(ctx, call{
 		query:  req.query(),
 		within: t.longest,
-		wrote:  func() { d.Report(payment.StageWaitingCard, payment.VendorCode{}) },
+		wrote:  func() { d.Report(firstStage(tx.Operation), payment.VendorCode{}) },
 		take: func(a answer) bool {
 			if a.requestID == req.id {
 				ours = a
@@ -141,13 +141,22 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 	return t.settings.outcome(ours, payment.SourceAnswer), nil
 }
 
+// firstStage is all that is known of the progress of a command: the protocol
+// tells none. A sale asks for a card; the others go straight to the bank.
+func firstStage(op payment.Operation) payment.Stage {
+	if op == payment.Purchase {
+		return payment.StageWaitingCard
+	}
+	return payment.StageHost
+}
+
 // request writes tx down in the terminal's language.
 func (t *terminal) request(tx payment.Transaction) (request, error) {
 	if err := check(t.settings, tx.Request); err != nil {
 		return request{}, err
 	}
 	id, client := t.settings.wireID(tx.Attempt), t.settings.ClientID
-	if len(id) < 12 || !carried(id) {
+	if id == "" || !carried(id) {
 		return request{}, errors.New("the attempt has no id that can be sent")
 	}
 	switch tx.Operation {

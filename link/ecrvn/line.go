@@ -10,6 +10,7 @@ const (
 	maxAnswer    = 16 << 10        // bytes of one answer; the longest known has 697
 	maxLate      = 32              // answers that wait to be looked at
 	writeTimeout = 5 * time.Second // for one request: 160 bytes take 14 ms at 115200 baud
+	closeTimeout = time.Second     // what link.Terminal allows
 )
 
 // errSilent: the terminal said nothing that was of use, in all the time it had.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,9 +33,11 @@ type Simulator struct {
 	mood   behaviour // of the last money command; before any, of the first to come
 	busy   bool      // a customer is being served, the terminal hears nothing
 	later  *charge   // a sale whose approval is still to come
+	asks   int       // and how many questions it waits for
 	state  state
 	file   string
-	cable  link.Conn // where a byte stream's answers go
+	cable  link.Conn          // where a byte stream's answers go: the newest connection
+	conns  map[link.Conn]bool // all that are served
 }
 
 // charge is a sale on its way to the bank.
@@ -59,7 +63,7 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simulator ecrvn: ledger: %w", err)
 	}
-	s := &Simulator{pace: c.Pace, log: c.Log, script: script, mood: script[0], state: st, file: c.Ledger}
+	s := &Simulator{pace: c.Pace, log: c.Log, script: script, mood: script[0], state: st, file: c.Ledger, conns: map[link.Conn]bool{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -78,9 +82,9 @@ func (s *Simulator) Ledger() []link.Entry {
 func (s *Simulator) Close() error {
 	s.mu.Lock()
 	s.stop()
-	c := s.cable
+	conns := slices.Collect(maps.Keys(s.conns))
 	s.mu.Unlock()
-	if c != nil {
+	for _, c := range conns {
 		c.Close()
 	}
 	s.work.Wait()

@@ -10,6 +10,7 @@ import (
 // answers have, in their order. p is nil where there is no transaction.
 func (s *Simulator) answer(r request, status string, p *slip) reply {
 	var b bytes.Buffer
+	b.Grow(1024)
 	if s.mood.echo {
 		b.WriteString(r.text())
 	}

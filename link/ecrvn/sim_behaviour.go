@@ -24,7 +24,8 @@ import (
 //	reboot-before      the terminal restarts before the bank is asked
 //	wrong-amount[:N]   the bank charges N minor units more, 1 if none is named
 //	busy               status BUSY, nothing charged
-//	late-approval[:D]  the bank approves after the next last_trans, or after D
+//	late-approval[:X]  the bank approves after the X-th last_trans from then on, the
+//	                   first if none is named, or after a time such as 90s
 //	swapped            the bank approves, the answer is lost, and from then on
 //	                   another terminal answers
 //	batch-closed       the bank approves, the answer is lost, and the bank closes
@@ -48,7 +49,8 @@ type behaviour struct {
 	outcome                                  string
 	arg                                      string
 	slow                                     time.Duration
-	after                                    time.Duration // of a late approval
+	after                                    time.Duration // of a late approval; 0 if it counts questions
+	asks                                     int           // how many
 	extra                                    int64         // of a wrong amount
 	noInnerIDs, echo, breaks, mojibake, x100 bool
 }
@@ -114,7 +116,12 @@ func (b *behaviour) setArgument() (err error) {
 			b.extra, err = strconv.ParseInt(b.arg, 10, 64)
 		}
 	case "late-approval":
-		b.after, err = durationOr(b.arg, 0)
+		b.asks = 1
+		if n, bad := strconv.Atoi(b.arg); bad == nil && n > 0 {
+			b.asks = n
+		} else {
+			b.after, err = durationOr(b.arg, 0)
+		}
 	}
 	return err
 }

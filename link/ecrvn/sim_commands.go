@@ -85,9 +85,9 @@ func (s *Simulator) misreport(r request, p slip) reply {
 }
 
 func (s *Simulator) approveLater(c charge) {
-	s.later = &c
+	s.later, s.asks = &c, s.mood.asks
 	if s.mood.after <= 0 {
-		return // after the next last_trans
+		return // see lastTransaction
 	}
 	after := s.mood.after
 	s.work.Go(func() {
@@ -184,8 +184,11 @@ func (s *Simulator) settle(r request) (reply, error) {
 // lastTransaction shows the last successful one.
 func (s *Simulator) lastTransaction(r request) (reply, error) {
 	rep := s.answer(r, statusDone, s.state.Last)
-	if s.later != nil && s.mood.after <= 0 {
-		return rep, s.approveNow()
+	if s.later == nil || s.mood.after > 0 {
+		return rep, nil
 	}
-	return rep, nil
+	if s.asks--; s.asks > 0 {
+		return rep, nil
+	}
+	return rep, s.approveNow()
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"tillgate/link"
@@ -24,7 +25,7 @@ const (
 // The newest connection is where the terminal's cable is plugged in.
 func (s *Simulator) Serve(ctx context.Context, c link.Conn) error {
 	s.mu.Lock()
-	s.cable = c
+	s.cable, s.conns[c] = c, true
 	closed := s.ctx.Err() != nil
 	s.mu.Unlock()
 	defer s.unplug(c)
@@ -33,7 +34,12 @@ func (s *Simulator) Serve(ctx context.Context, c link.Conn) error {
 	}
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	err := s.listen(c)
-	if ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) {
+	for _, end := range []error{io.EOF, io.ErrClosedPipe, os.ErrClosed, net.ErrClosed, syscall.EIO} { // EIO: a pty whose other end is closed
+		if errors.Is(err, end) {
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
 		return nil
 	}
 	return err
@@ -42,6 +48,7 @@ func (s *Simulator) Serve(ctx context.Context, c link.Conn) error {
 func (s *Simulator) unplug(c link.Conn) {
 	c.Close()
 	s.mu.Lock()
+	delete(s.conns, c)
 	if s.cable == c {
 		s.cable = nil
 	}

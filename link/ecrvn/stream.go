@@ -160,7 +160,11 @@ func (s *stream) wait(ctx context.Context, c call) error {
 func (s *stream) close() error {
 	s.closing.Do(func() {
 		s.closeErr = s.conn.Close()
-		<-s.done
+		select {
+		case <-s.done:
+		case <-time.After(closeTimeout):
+			s.log.Error("the connection does not end when it is closed")
+		}
 	})
 	return s.closeErr
 }

@@ -1,0 +1,138 @@
+package crashtest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"tillgate/internal/gateway"
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// mutation plants one known fault. The zero value plants none.
+type mutation struct {
+	name     string
+	terminal func(link.Terminal) link.Terminal
+	journal  func(gateway.Journal) gateway.Journal
+}
+
+// mutant is a terminal with faults; what is not replaced works.
+type mutant struct {
+	link.Terminal
+	execute func(t link.Terminal, ctx context.Context, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error)
+	lookup  func(t link.Terminal, ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error)
+}
+
+func (m mutant) Execute(ctx context.Context, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error) {
+	if m.execute != nil {
+		return m.execute(m.Terminal, ctx, tx, d)
+	}
+	return m.Terminal.Execute(ctx, tx, d)
+}
+
+func (m mutant) Lookup(ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
+	if m.lookup != nil {
+		return m.lookup(m.Terminal, ctx, tx, quiet)
+	}
+	return m.Terminal.Lookup(ctx, tx, quiet)
+}
+
+func (m mutant) Baseline(ctx context.Context, tx payment.Transaction) (payment.Baseline, error) {
+	return m.Terminal.(link.Baseliner).Baseline(ctx, tx)
+}
+
+// splitJournal writes the steps first and the events afterwards.
+type splitJournal struct{ gateway.Journal }
+
+func (j splitJournal) Append(steps []payment.Step, events []payment.Event) error {
+	if len(steps) > 0 {
+		if err := j.Journal.Append(steps, nil); err != nil {
+			return err
+		}
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	return j.Journal.Append(nil, events)
+}
+
+// lateJournal tells the lane that a payment has begun although it was not
+// written down.
+type lateJournal struct{ gateway.Journal }
+
+func (j lateJournal) Begin(tx payment.Transaction) (payment.Record, bool, error) {
+	rec, known, err := j.Journal.Begin(tx)
+	if err != nil && payment.ReasonOf(err) == "" {
+		return payment.Record{Transaction: tx, State: payment.StateBegun}, false, nil
+	}
+	return rec, known, err
+}
+
+// mutations are the known faults. Each must be caught by the matrix that
+// passes without them.
+var mutations = []mutation{
+	{name: "the purchase is repeated when the line breaks", terminal: func(t link.Terminal) link.Terminal {
+		return mutant{Terminal: t, lookup: func(t link.Terminal, ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
+			return t.Execute(ctx, tx, link.Dialogue{})
+		}}
+	}},
+	{name: "not found is believed before the payment can be over", terminal: func(t link.Terminal) link.Terminal {
+		return mutant{Terminal: t, lookup: func(t link.Terminal, ctx context.Context, tx payment.Transaction, _ time.Duration) (payment.Outcome, error) {
+			return t.Lookup(ctx, tx, time.Hour)
+		}}
+	}},
+	{name: "in progress is taken for not found", terminal: func(t link.Terminal) link.Terminal {
+		return mutant{Terminal: t, lookup: func(t link.Terminal, ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
+			o, err := t.Lookup(ctx, tx, quiet)
+			if errors.Is(err, link.ErrInProgress) {
+				err = link.ErrNotFound
+			}
+			return o, err
+		}}
+	}},
+	{name: "a broken line is taken for a failed payment", terminal: func(t link.Terminal) link.Terminal {
+		return mutant{Terminal: t, execute: func(t link.Terminal, ctx context.Context, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error) {
+			o, err := t.Execute(ctx, tx, d)
+			if e, ok := errors.AsType[*link.Error](err); ok {
+				e.Sent = false
+			}
+			return o, err
+		}}
+	}},
+	{name: "a test sale is made while in doubt", terminal: func(t link.Terminal) link.Terminal {
+		return mutant{Terminal: t, lookup: func(t link.Terminal, ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
+			test := payment.Transaction{Request: payment.Request{ID: "T", Operation: payment.Purchase, Amount: payment.Money{Minor: 1, Currency: "VND"}}, Attempt: "TESTTESTTESTTESTTEST"}
+			_, _ = t.Execute(ctx, test, link.Dialogue{})
+			return t.Lookup(ctx, tx, quiet)
+		}}
+	}},
+	{name: "the baseline is not compared", terminal: func(t link.Terminal) link.Terminal {
+		return mutant{Terminal: t, lookup: func(t link.Terminal, ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
+			o, err := t.Lookup(ctx, tx, quiet)
+			if errors.Is(err, link.ErrInProgress) {
+				return payment.Outcome{Result: payment.Approved, Amount: tx.Amount}, nil
+			}
+			return o, err
+		}}
+	}},
+	{name: "the event is not in the transaction of its outcome", journal: func(j gateway.Journal) gateway.Journal { return splitJournal{j} }},
+	{name: "the money command is sent although the journal failed", journal: func(j gateway.Journal) gateway.Journal { return lateJournal{j} }},
+}
+
+// Every planted fault is caught by the matrix, and so the matrix can fail.
+func TestMutationsAreCaught(t *testing.T) {
+	for _, m := range mutations {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			for c := range matrix(t, m, true) {
+				if len(c.violations) > 0 {
+					t.Logf("caught by %s: %v", c.name, c.violations[0])
+					return
+				}
+			}
+			t.Error("nothing in the matrix notices")
+		})
+	}
+}

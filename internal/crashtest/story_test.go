@@ -1,0 +1,121 @@
+package crashtest
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tillgate/internal/payment"
+)
+
+// story is what a controller does, step by step. It returns what went wrong
+// from its own point of view.
+type story struct {
+	name string
+	run  func(b *box) []string
+}
+
+func pay(id payment.ID, fulfil time.Duration) payment.Command {
+	return payment.Command{Verb: payment.VerbPurchase, Request: payment.Request{ID: id, Order: "order-" + string(id), Amount: payment.Money{Minor: 1000, Currency: "VND"}, FulfilWithin: payment.InMillis(fulfil)}}
+}
+
+func about(v payment.Verb, id payment.ID) payment.Command {
+	return payment.Command{Verb: v, Request: payment.Request{ID: id}}
+}
+
+func stuck(b *box, id payment.ID) []string {
+	rec, err := b.store.Find(id)
+	if err != nil {
+		return []string{"stuck: " + string(id) + ": " + err.Error()}
+	}
+	return []string{"stuck: " + string(id) + " is " + string(rec.State)}
+}
+
+var (
+	saleStory = story{"sale", func(b *box) []string {
+		if r := b.do(pay("A1", 0)); r.Status != payment.ReplyAccepted {
+			return []string{"sale: " + string(r.Reason)}
+		}
+		if !b.wait("A1", isFinal) {
+			return stuck(b, "A1")
+		}
+		return nil
+	}}
+
+	vendStory = story{"vend", func(b *box) []string {
+		b.do(pay("A1", time.Minute))
+		b.wait("A1", func(r payment.Record) bool { return isFinal(r) || r.State == payment.StateAuthorised })
+		b.do(about(payment.VerbDispense, "A1"))
+		b.do(about(payment.VerbCommit, "A1"))
+		if !b.wait("A1", isFinal) {
+			return stuck(b, "A1")
+		}
+		return nil
+	}}
+
+	rollbackStory = story{"rollback", func(b *box) []string {
+		b.do(pay("A1", time.Minute))
+		b.wait("A1", func(r payment.Record) bool { return isFinal(r) || r.State == payment.StateAuthorised })
+		b.do(about(payment.VerbDispense, "A1"))
+		b.do(about(payment.VerbRollback, "A1"))
+		if !b.wait("A1", isFinal) {
+			return stuck(b, "A1")
+		}
+		return nil
+	}}
+
+	deadlineStory = story{"deadline", func(b *box) []string {
+		b.do(pay("A1", 2*time.Second))
+		if !b.wait("A1", isFinal) {
+			return stuck(b, "A1")
+		}
+		b.do(about(payment.VerbDispense, "A1")) // too late, whatever happened
+		return nil
+	}}
+
+	reverseStory = story{"reverse", func(b *box) []string {
+		b.do(pay("A1", 0))
+		if !b.wait("A1", isFinal) {
+			return stuck(b, "A1")
+		}
+		if rec, _ := b.store.Find("A1"); rec.Outcome.Result != payment.Approved {
+			return nil
+		}
+		b.do(payment.Command{Verb: payment.VerbReversal, Request: payment.Request{ID: "R1", Original: payment.Reference{Payment: "A1"}}})
+		if !b.wait("R1", isFinal) {
+			return stuck(b, "R1")
+		}
+		return nil
+	}}
+)
+
+// play runs a story on a fresh box and returns every violation. prepare sets
+// the break after the first customer was served, so that the terminal has a
+// last transaction of the same amount. writes and operations are how many there
+// were to break at.
+func play(t *testing.T, s story, script []string, mut mutation, prepare func(*box)) (violations []string, writes, operations int) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, script, mut)
+		b.line = &lineBreak{}
+		b.start()
+		defer b.end()
+		if r := b.do(pay("A0", 0)); r.Status != payment.ReplyAccepted {
+			t.Fatalf("the first customer is refused: %+v", r)
+		}
+		if !b.wait("A0", isFinal) {
+			t.Fatal("the first customer is not served:", stuck(b, "A0"))
+		}
+		b.mu.Lock()
+		b.armed = true
+		b.line.seen = 0
+		b.mu.Unlock()
+		if prepare != nil {
+			prepare(b)
+		}
+		violations = s.run(b)
+		time.Sleep(time.Minute) // what the bank approves late, it has approved by now
+		violations = append(violations, b.audit()...)
+		writes, operations = b.writes, b.line.seen
+	})
+	return violations, writes, operations
+}

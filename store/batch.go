@@ -60,7 +60,7 @@ func (s *Store) newBatch() *batch {
 func (b *batch) try(stage func(*batch) error) error {
 	b.undo = undo{len(b.puts), b.next, b.seq, b.bytes, maps.Clone(b.records), maps.Clone(b.carried)}
 	b.essential = false
-	err := stage(b)
+	err := guard(func() error { return stage(b) })
 	if err == nil {
 		err = b.fits()
 	}
@@ -79,6 +79,9 @@ func (b *batch) fits() error {
 		return nil
 	}
 	need := s.used + b.bytes + b.bytes/4 + commitOverhead
+	if added := b.bytes - b.undo.bytes; added > s.options.SegmentSize/4 {
+		return fmt.Errorf("journal: %d bytes at once are more than a segment takes", added)
+	}
 	open := int64(len(s.open) + len(b.records))
 	switch {
 	case need+open*s.reserve() <= s.room:

@@ -87,13 +87,13 @@ func (s *Store) load() (*loaded, error) {
 // decodes what is open in it.
 func (s *Store) loadActive(l *loaded) error {
 	g := l.active
-	info, err := checkFile(g.path)
+	size, torn, err := checkFile(g.path)
 	if err != nil {
 		return err
 	}
-	l.room = max(s.options.SegmentSize, info.Size())
+	l.room = max(s.options.SegmentSize, size)
 	err = g.view(func(tx *bbolt.Tx) error {
-		if err := checkTree(tx); err != nil {
+		if err := checkTree(tx, torn); err != nil {
 			return err
 		}
 		var err error
@@ -193,7 +193,7 @@ func (s *Store) loadHistory(l *loaded, files listing) error {
 
 // rebuild reads a closed segment and writes its sidecar.
 func (s *Store) rebuild(g, successor *segment) error {
-	if _, err := checkFile(g.path); err != nil {
+	if _, _, err := checkFile(g.path); err != nil {
 		return err
 	}
 	var x *index

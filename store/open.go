@@ -101,6 +101,10 @@ func (s *Store) start(adopt bool) error {
 			return fmt.Errorf("journal: leftover: %w", err)
 		}
 	}
+	// The process before may have ended between a rename and its flush.
+	if err := syncDir(s.options.Dir); err != nil {
+		return fmt.Errorf("journal %s: %w", s.options.Dir, err)
+	}
 	if err := s.active.pin(s.room); err != nil {
 		return fmt.Errorf("journal %s: %w", s.options.Dir, err)
 	}

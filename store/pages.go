@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -46,38 +47,43 @@ type walker struct {
 	page  int64 // bytes of a page
 	used  uint64
 	seen  map[uint64]bool
+	free  map[uint64]bool
 	depth int
+	metas int // meta pages that are whole
 }
 
-// checkFile makes sure that bbolt can open a file without harm.
-func checkFile(path string) (os.FileInfo, error) {
+// checkFile makes sure that bbolt can open a file without harm. torn says that
+// one of the two meta pages is not whole, as a power cut can leave it: bbolt
+// uses the other one and mends it with its next commit.
+func checkFile(path string) (size int64, torn bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return 0, false, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return 0, false, err
 	}
-	return info, checkPages(f, info.Size())
+	torn, err = checkPages(f, info.Size())
+	return info.Size(), torn, err
 }
 
-func checkPages(r io.ReaderAt, size int64) error {
+func checkPages(r io.ReaderAt, size int64) (torn bool, err error) {
 	if size > 2*maxSegmentSize {
-		return fmt.Errorf("%w: %d bytes", errDamaged, size)
+		return false, fmt.Errorf("%w: %d bytes", errDamaged, size)
 	}
-	w := walker{r: r, size: size, seen: make(map[uint64]bool)}
+	w := walker{r: r, size: size, seen: make(map[uint64]bool), free: make(map[uint64]bool)}
 	root, free, err := w.meta()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if free != noFreelist {
 		if err := w.freelist(free); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return w.tree(root)
+	return w.metas < 2, w.tree(root)
 }
 
 func (w *walker) bad(page uint64, what string) error {
@@ -87,7 +93,7 @@ func (w *walker) bad(page uint64, what string) error {
 // meta finds the newest of the two meta pages that is whole, as bbolt does.
 func (w *walker) meta() (root, free uint64, err error) {
 	var newest []byte
-	for _, at := range []int64{0, pageSize} {
+	for i, at := range []int64{0, pageSize} {
 		b := make([]byte, metaEnd)
 		if _, err := w.r.ReadAt(b, at); err != nil && !errors.Is(err, io.EOF) {
 			return 0, 0, err
@@ -99,6 +105,9 @@ func (w *walker) meta() (root, free uint64, err error) {
 		}
 		if native.Uint32(b[24:]) != pageSize {
 			return 0, 0, fmt.Errorf("%w: pages of %d bytes, want %d", errForeign, native.Uint32(b[24:]), pageSize)
+		}
+		if native.Uint64(b) == uint64(i) && native.Uint16(b[8:]) == flagMeta {
+			w.metas++
 		}
 		if newest == nil || native.Uint64(b[64:]) > native.Uint64(newest[64:]) {
 			newest = b
@@ -131,7 +140,7 @@ func (w *walker) load(id uint64, flags uint16) ([]byte, uint16, int, error) {
 		return nil, 0, 0, w.bad(id, "longer than the file")
 	}
 	for i := id; i <= id+overflow; i++ {
-		if w.seen[i] {
+		if w.seen[i] || w.free[i] {
 			return nil, 0, 0, w.bad(i, "used twice")
 		}
 		w.seen[i] = true
@@ -161,9 +170,11 @@ func (w *walker) freelist(id uint64) error {
 		return w.bad(id, "longer than its page")
 	}
 	for i := range count {
-		if free := native.Uint64(b[first+i*8:]); free < 2 || free >= w.used || w.seen[free] {
+		free := native.Uint64(b[first+i*8:])
+		if free < 2 || free >= w.used || w.seen[free] || w.free[free] {
 			return w.bad(free, "cannot be free")
 		}
+		w.free[free] = true
 	}
 	return nil
 }
@@ -183,11 +194,18 @@ func (w *walker) tree(id uint64) error {
 	if count == 0 || pageHeader+count*16 > len(b) {
 		return w.bad(id, "its count is wrong")
 	}
+	var last []byte
 	for i := range count {
 		e := pageHeader + i*16
-		if !within(b, e, native.Uint32(b[e:]), uint64(native.Uint32(b[e+4:]))) {
+		pos, klen := native.Uint32(b[e:]), native.Uint32(b[e+4:])
+		if !within(b, e, pos, uint64(klen)) {
 			return w.bad(id, "a key is outside")
 		}
+		k := b[e+int(pos):][:klen]
+		if i > 0 && bytes.Compare(last, k) >= 0 {
+			return w.bad(id, "its keys are out of order")
+		}
+		last = k
 		if err := w.tree(native.Uint64(b[e+8:])); err != nil {
 			return err
 		}
@@ -199,12 +217,18 @@ func (w *walker) leaf(id uint64, b []byte, count int) error {
 	if pageHeader+count*16 > len(b) {
 		return w.bad(id, "its count is wrong")
 	}
+	var last []byte
 	for i := range count {
 		e := pageHeader + i*16
 		pos, klen, vlen := native.Uint32(b[e+4:]), native.Uint32(b[e+8:]), native.Uint32(b[e+12:])
 		if klen == 0 || !within(b, e, pos, uint64(klen)+uint64(vlen)) {
 			return w.bad(id, "an element is outside")
 		}
+		k := b[e+int(pos):][:klen]
+		if i > 0 && bytes.Compare(last, k) >= 0 {
+			return w.bad(id, "its keys are out of order")
+		}
+		last = k
 		if native.Uint32(b[e:])&bucketFlag == 0 {
 			continue
 		}

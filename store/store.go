@@ -20,7 +20,7 @@ const (
 	DefaultRetention   = 400 * 24 * time.Hour
 	DefaultMaxSegments = 256
 
-	minSegmentSize = 64 << 10
+	minSegmentSize = 128 << 10
 	maxSegmentSize = 1 << 30 // a larger file cannot be mapped on 32 bits
 )
 
@@ -39,7 +39,7 @@ type Options struct {
 	Destinations []string
 
 	// SegmentSize is the size of a segment in bytes, 0 means
-	// [DefaultSegmentSize]. At least 64 KiB, at most 1 GiB.
+	// [DefaultSegmentSize]. At least 128 KiB, at most 1 GiB.
 	SegmentSize int64
 
 	// Retention is how long a closed segment is kept, 0 means

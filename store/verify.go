@@ -2,14 +2,13 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
 	"os"
-
-	"encoding/binary"
 
 	"go.etcd.io/bbolt"
 
@@ -126,10 +125,11 @@ func (s *Store) verifySegment(v *verifier, inUse bool) error {
 // use are checked in the place of a commit.
 func (s *Store) verifyPages(g *segment, inUse bool) error {
 	check := func() error {
-		if _, err := checkFile(g.path); err != nil {
+		_, torn, err := checkFile(g.path)
+		if err != nil {
 			return err
 		}
-		return g.view(checkTree)
+		return g.view(func(tx *bbolt.Tx) error { return checkTree(tx, torn) })
 	}
 	if !inUse || s.options.ReadOnly {
 		return check()

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
-
 	"tillgate/internal/payment"
 )
 
@@ -15,9 +13,8 @@ const batch = 256
 
 // underway is an event without its PUBACK yet.
 type underway struct {
-	seq   uint64
-	topic string
-	token paho.Token
+	seq uint64
+	*parcel
 }
 
 // drain publishes the outbox from the cursor on, in order, with at most Window
@@ -62,7 +59,7 @@ func (s *session) deliver(events []payment.Event) error {
 	settle := func(down int) error {
 		for len(line) > down {
 			u := line[0]
-			if err := s.await(u.token, u.topic); err != nil {
+			if err := s.await(u.parcel); err != nil {
 				return err
 			}
 			s.e.o.Outbox.Acknowledge(s.e.o.Destination, u.seq)
@@ -79,8 +76,7 @@ func (s *session) deliver(events []payment.Event) error {
 		if err := settle(s.e.o.Window - 1); err != nil {
 			return err
 		}
-		topic := s.topics.event(ev.Type)
-		line = append(line, underway{ev.Seq, topic, s.client.Publish(topic, 1, false, payload)})
+		line = append(line, underway{ev.Seq, s.publish(s.topics.event(ev.Type), 1, false, payload)})
 	}
 	return settle(0)
 }
@@ -120,18 +116,18 @@ func (s *session) replay(e Envelope) {
 			}
 			return
 		}
-		tokens := make([]paho.Token, 0, len(events))
+		parcels := make([]*parcel, 0, len(events))
 		for _, ev := range events {
 			payload, err := encodeEvent(s.e.o.Box, ev)
 			if err != nil {
 				s.fail(err)
 				return
 			}
-			tokens = append(tokens, s.client.Publish(topic, 1, false, payload))
+			parcels = append(parcels, s.publish(topic, 1, false, payload))
 			next = ev.Seq + 1
 		}
-		for _, t := range tokens {
-			if err := s.await(t, topic); err != nil {
+		for _, p := range parcels {
+			if err := s.await(p); err != nil {
 				s.fail(err)
 				return
 			}
@@ -148,6 +144,6 @@ func (s *session) progress(p payment.Progress) error {
 	if err != nil {
 		return err
 	}
-	s.client.Publish(s.topics.terminal(p.Terminal, "progress"), 0, false, b)
+	s.publish(s.topics.terminal(p.Terminal, "progress"), 0, false, b)
 	return nil
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	crand "crypto/rand"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"slices"
@@ -17,10 +19,11 @@ import (
 
 // Edge serves one destination. Make it with [New], run it once.
 type Edge struct {
-	o      Options
-	url    *url.URL
-	topics topics
-	intake *intake
+	o        Options
+	url      *url.URL
+	topics   topics
+	intake   *intake
+	contract string // SHA-256 of the AsyncAPI document
 
 	// Used by Run's goroutine only.
 	started       *payment.Event // this epoch's gateway.started
@@ -29,6 +32,7 @@ type Edge struct {
 	twinSeen      time.Time      // a foreign session was last heard; zero: no twin
 	retainedAlert bool
 
+	pumps sync.WaitGroup // of all connections; see session.pump
 	mu    sync.Mutex
 	state State
 }
@@ -52,8 +56,13 @@ func New(o Options) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
+	doc, err := AsyncAPI()
+	if err != nil {
+		return nil, err
+	}
 	return &Edge{
-		o: o, url: u, topics: topicsOf(o.Box),
+		contract: fmt.Sprintf("%x", sha256.Sum256(doc)),
+		o:        o, url: u, topics: topicsOf(o.Box),
 		state: State{Destination: o.Destination, Broker: u.Redacted(), Since: time.Now(), Error: "not tried yet"},
 	}, nil
 }
@@ -77,6 +86,7 @@ func (e *Edge) note(change func(*State)) {
 // handed to the Gateway have returned by then.
 func (e *Edge) Run(ctx context.Context) error {
 	e.intake = newIntake(ctx, &e.o)
+	defer e.pumps.Wait()
 	defer e.intake.finish()
 	pause := e.o.BackoffMin
 	for {
@@ -193,7 +203,7 @@ func (s *session) prove(ctx context.Context) error {
 	s.mu.Lock()
 	s.awaited = payload
 	s.mu.Unlock()
-	if err := s.awaitOr(ctx, s.client.Publish(topic, 1, false, payload), topic); err != nil {
+	if err := s.awaitOr(ctx, s.publish(topic, 1, false, payload)); err != nil {
 		return err
 	}
 	select {

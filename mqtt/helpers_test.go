@@ -86,6 +86,7 @@ func (h *house) Status() payment.Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	st := h.status
+	st.Terminals = append([]payment.TerminalStatus(nil), st.Terminals...)
 	for code, text := range h.alerts {
 		st.Alerts = append(st.Alerts, payment.Alert{Code: code, Text: text, Since: time.Unix(1_700_000_000, 0).UTC()})
 	}

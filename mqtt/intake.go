@@ -188,7 +188,7 @@ func (s *session) sendReplies() error {
 				return nil
 			}
 		}
-		if err := s.await(s.client.Publish(r.topic, 1, false, r.payload), r.topic); err != nil {
+		if err := s.await(s.publish(r.topic, 1, false, r.payload)); err != nil {
 			return err
 		}
 	}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
-
 	"tillgate/internal/payment"
 )
 
@@ -21,6 +19,7 @@ type Info struct {
 	Commands bool              `json:"commands"`
 	Contract string            `json:"contract"` // "v1"
 	Versions map[string]string `json:"versions"`
+	AsyncAPI string            `json:"asyncapi_sha256"` // of the document that [AsyncAPI] gives
 }
 
 // Sellable is the payload of sellable.
@@ -60,7 +59,7 @@ func (s *session) desired(st payment.Status) map[string]string {
 	o := &s.e.o
 	d := map[string]string{
 		s.topics.status(): statusOf(st),
-		s.topics.info():   text(Info{o.Box, s.id, o.Outbox.Epoch(), o.Commands, "v1", notNil(o.Versions)}),
+		s.topics.info():   text(Info{o.Box, s.id, o.Outbox.Epoch(), o.Commands, "v1", notNil(o.Versions), s.e.contract}),
 	}
 	sell := Sellable{st.Sellable, list(st.Reasons), map[string]TerminalSellable{}}
 	for _, t := range st.Terminals {
@@ -118,16 +117,12 @@ func notNil(m map[string]string) map[string]string {
 
 // put publishes retained topics together and waits for all their PUBACKs.
 func (s *session) put(payloads map[string]string) error {
-	type sent struct {
-		topic string
-		token paho.Token
-	}
-	var under []sent
+	var under []*parcel
 	for topic, p := range payloads {
-		under = append(under, sent{topic, s.client.Publish(topic, 1, true, []byte(p))})
+		under = append(under, s.publish(topic, 1, true, []byte(p)))
 	}
 	for _, u := range under {
-		if err := s.await(u.token, u.topic); err != nil {
+		if err := s.await(u); err != nil {
 			return err
 		}
 		if p := payloads[u.topic]; p == "" {

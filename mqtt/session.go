@@ -33,6 +33,7 @@ type session struct {
 	wg   sync.WaitGroup
 
 	closing                  atomic.Bool          // no more commands
+	parcels                  chan *parcel         // for the pump
 	replies                  chan outgoing        // bounded; a full one drops
 	news                     chan message         // on our own retained topics
 	poked                    chan struct{}        // retainedVerbs changed
@@ -67,6 +68,7 @@ func (e *Edge) connect(ctx context.Context) (*session, error) {
 	}
 	s := &session{
 		e: e, id: newName(""), topics: e.topics, log: e.o.Log,
+		parcels: make(chan *parcel, maxParcels),
 		replies: make(chan outgoing, maxReplies), news: make(chan message, maxNews),
 		poked: make(chan struct{}, 1), proven: make(chan struct{}),
 		drained: make(chan struct{}), finish: make(chan struct{}), replied: make(chan struct{}),
@@ -100,6 +102,7 @@ func (e *Edge) connect(ctx context.Context) (*session, error) {
 		s.close()
 		return nil, ctx.Err()
 	}
+	e.pumps.Go(s.pump)
 	return s, nil
 }
 
@@ -150,7 +153,7 @@ func (s *session) close() {
 func (s *session) subscribe(ctx context.Context) error {
 	filters := s.topics.filters(s.e.o.Commands)
 	token := s.client.SubscribeMultiple(filters, nil)
-	if err := s.awaitOr(ctx, token, "subscription"); err != nil {
+	if err := s.acknowledged(ctx, token, "subscription"); err != nil {
 		return err
 	}
 	granted := token.(*paho.SubscribeToken).Result()
@@ -187,37 +190,13 @@ func (s *session) receive(_ paho.Client, m paho.Message) {
 	}
 }
 
-// await waits for the PUBACK or SUBACK of a token. Only nil means that the
-// broker has acknowledged, on this connection.
-func (s *session) await(t paho.Token, what string) error {
-	return s.awaitOr(context.Background(), t, what)
-}
-
-func (s *session) awaitOr(ctx context.Context, t paho.Token, what string) error {
-	select {
-	case <-t.Done(): // the usual case takes no timer
-		return s.tokenError(t, what)
-	default:
-	}
-	timer := time.NewTimer(s.e.o.AckTimeout)
-	defer timer.Stop()
-	select {
-	case <-t.Done():
-		return s.tokenError(t, what)
-	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return fmt.Errorf("%s: no acknowledgement within %v", what, s.e.o.AckTimeout)
-	}
-}
-
-func (s *session) tokenError(t paho.Token, what string) error {
-	if err := t.Error(); err != nil {
-		return fmt.Errorf("%s: %w", what, s.reason(err))
-	}
-	return nil
+// start runs f; its error ends the connection.
+func (s *session) start(f func() error) {
+	s.wg.Go(func() {
+		if err := f(); err != nil {
+			s.fail(err)
+		}
+	})
 }
 
 // serve runs the connection until it breaks or ctx ends.
@@ -236,15 +215,6 @@ func (s *session) serve(ctx context.Context) error {
 		err = s.stop()
 	}
 	return err
-}
-
-// start runs f; its error ends the connection.
-func (s *session) start(f func() error) {
-	s.wg.Go(func() {
-		if err := f(); err != nil {
-			s.fail(err)
-		}
-	})
 }
 
 // maxSessions is how many of its own sessions an edge remembers: what a slow

@@ -21,7 +21,7 @@ import (
 )
 
 // kills is how many payments the real binary is killed in. KILLS changes it
-// (make kill takes 1000).
+// (make crash takes 1000).
 func kills(t *testing.T) int {
 	n, err := strconv.Atoi(os.Getenv("KILLS"))
 	if os.Getenv("KILLS") != "" && err != nil {

@@ -102,13 +102,17 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, far := talk(t)
+		stop := make(chan struct{})
+		defer close(stop)
 		go func() {
 			far.Read(make([]byte, 100))
 			for {
-				if _, err := far.Write([]byte(say("OTHER"))); err != nil {
+				far.Write([]byte(say("OTHER")))
+				select {
+				case <-stop:
 					return
+				case <-time.After(time.Second):
 				}
-				time.Sleep(time.Second)
 			}
 		}()
 		began := time.Now()

@@ -286,6 +286,7 @@ func TestSystemCallsFail(t *testing.T) {
 		{"fallocate:error=ENOSPC:when=3", true},
 		{"fallocate:error=ENOSPC:when=3+", false},
 		{"ftruncate:error=EIO:when=3", true},
+		{"fallocate:error=EOPNOTSUPP:when=1+", true}, // a file system that cannot: written with zeros
 	} {
 		t.Run(c.inject, func(t *testing.T) {
 			dir, name := t.TempDir(), strings.SplitN(c.inject, ":", 2)[0]

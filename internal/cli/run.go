@@ -50,7 +50,7 @@ func (r *runCmd) Run(a *app) error {
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b := &box{config: c, version: a.version, log: logger(a, c), ready: func(*box) { notify(daemon.SdNotifyReady) }}
+	b := &box{config: c, queue: c.Runtime, version: a.version, log: logger(a, c), ready: func(*box) { notify(daemon.SdNotifyReady) }}
 	return b.run(ctx)
 }
 
@@ -86,7 +86,7 @@ type box struct {
 	version control.Version
 	log     *slog.Logger
 	test    bool       // its terminals are simulated, whatever their address says
-	command []string   // of the broker child; nil is this binary
+	queue   string     // folder of the embedded broker's queue; "" is somewhere in memory
 	ready   func(*box) // called once everything has been started
 
 	journal *store.Store
@@ -182,10 +182,7 @@ func (b *box) open(rest context.Context) error {
 	}
 	now := clockOf(c.Clock)
 	var err error
-	if b.journal, err = store.Open(store.Options{
-		Dir: filepath.Join(c.Data, "journal"), Board: boardSerial(), Destinations: b.destinations(),
-		SegmentSize: int64(c.SegmentSize), Retention: c.Retention.Std(), MaxSegments: c.MaxSegments, Now: now, Log: b.log,
-	}); err != nil {
+	if b.journal, err = store.Open(b.storeOptions()); err != nil {
 		return err
 	}
 	b.before = b.journal.LastSeq()
@@ -211,6 +208,14 @@ func (b *box) open(rest context.Context) error {
 		}
 	}
 	return b.edge()
+}
+
+func (b *box) storeOptions() store.Options {
+	c := b.config
+	return store.Options{
+		Dir: filepath.Join(c.Data, "journal"), Board: boardSerial(), Destinations: b.destinations(),
+		SegmentSize: int64(c.SegmentSize), Retention: c.Retention.Std(), MaxSegments: c.MaxSegments, Now: clockOf(c.Clock), Log: b.log,
+	}
 }
 
 func (b *box) close() error {
@@ -305,7 +310,7 @@ func (b *box) embed() error {
 	}
 	user := broker.KioskUser(b.config.Box, b.kiosk)
 	user.Name = m.Username
-	b.broker = &broker.Supervisor{Box: b.config.Box, Host: host, Port: port, Users: []broker.User{user}, Dir: b.config.Runtime, Command: b.command, Log: b.log}
+	b.broker = &broker.Supervisor{Box: b.config.Box, Host: host, Port: port, Users: []broker.User{user}, Dir: b.queue, Log: b.log}
 	return nil
 }
 

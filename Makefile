@@ -12,6 +12,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0,v1.1.4
 FUZZTIME ?= 10s
 BENCH    ?= .
 HISTORY  ?= 0
+KILLS    ?= 1000
 
 .PHONY: help
 help: ## this list
@@ -52,6 +53,10 @@ lint: ## gofmt, vet, staticcheck, govulncheck (its database is on the network)
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+.PHONY: crash
+crash: ## the whole crash matrix, and KILLS (1000) kills of the real binary
+	CRASH=all KILLS=$(KILLS) go test -v -count=1 -timeout 120m -run 'CrashMatrix|ClockOff|Mutations|Killed' ./internal/crashtest
 
 .PHONY: bench
 bench: ## benchmarks: BENCH=pattern, HISTORY=payments in the journal (0)

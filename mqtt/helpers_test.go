@@ -284,9 +284,10 @@ func onBoth(t *testing.T, f func(t *testing.T, s *site)) {
 	t.Run("mosquitto", func(t *testing.T) { f(t, mosquitto(t, "")) })
 }
 
+// until waits for a condition; the deadline is for a loaded machine.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}

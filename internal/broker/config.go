@@ -19,9 +19,9 @@ const (
 	maxPending     = 4 << 20  // bytes that wait for one slow client
 	maxMessages    = 16 << 20 // bytes of QoS 1 messages that wait for subscribers; the oldest go
 	maxAge         = time.Hour
-	maxRetained    = 4 << 20 // bytes of retained messages; the oldest go
-	maxSessions    = 1 << 20 // bytes of session records
-	maxStore       = 64 << 20
+	maxRetained    = 4 << 20         // bytes of retained messages; the oldest go
+	maxSessions    = 1 << 20         // bytes of session records
+	maxStore       = 32 << 20        // all streams together, on disk in memory
 	ackWait        = 3 * time.Second // then a message without PUBACK comes again
 	maxConfig      = 64 << 10        // bytes of a Config on stdin
 )

@@ -3,9 +3,12 @@ package ecrvn
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -74,6 +77,36 @@ func TestDocument(t *testing.T) {
 					t.Errorf("%s: %q: got %s, want %s", command, row[:3], got, want)
 				}
 			}
+		}
+	})
+	t.Run("settings", func(t *testing.T) {
+		var rows, fields []string
+		for _, row := range table(t, "setting | default |") {
+			rows = append(rows, row[0])
+		}
+		for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
+			if f.Name != "Web" {
+				fields = append(fields, f.Tag.Get("yaml"))
+			}
+		}
+		for _, f := range reflect.VisibleFields(reflect.TypeFor[Web]()) {
+			fields = append(fields, "web."+f.Tag.Get("yaml"))
+		}
+		if !slices.Equal(rows, fields) {
+			t.Errorf("the page has %v, the profile %v", rows, fields)
+		}
+	})
+	t.Run("behaviours", func(t *testing.T) {
+		left := maps.Clone(outcomes)
+		for _, row := range table(t, "behaviour | what") {
+			name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
+			if _, err := parseBehaviour(name); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			delete(left, name)
+		}
+		for name := range left {
+			t.Errorf("%s has no row", name)
 		}
 	})
 	t.Run("the tests exist", func(t *testing.T) {

@@ -118,11 +118,11 @@ func meaning(a answer) string {
 	if a.command == cmdLast {
 		return "the last transaction, which proves at most a payment"
 	}
-	if v := judge(a); v == doubtful {
+	verdict := judge(a)
+	if verdict == doubtful {
 		return "doubtful: " + doubt(a).Error()
-	} else {
-		return v.String()
 	}
+	return verdict.String()
 }
 
 func row(w io.Writer, name, value string) {

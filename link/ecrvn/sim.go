@@ -13,8 +13,9 @@ import (
 )
 
 // Simulator is a terminal of this protocol with its bank. It speaks on byte
-// streams ([Simulator.Serve]) and as a web service ([Simulator.ServeHTTP]), and
-// behaves as its script says: see [behaviours].
+// streams ([Simulator.Serve]) and as a web service ([Simulator.ServeHTTP]). Each
+// money command takes the next behaviour of its script, the last one stays; they
+// are listed in docs/protocols/ecrvn.md.
 //
 // The terminal outlives its connections, and with a ledger file its process:
 // a sale that has begun goes on when the cable is out, and what it has to say

@@ -7,44 +7,8 @@ import (
 	"time"
 )
 
-// behaviours is what a script may name. One entry stands for each money command
-// and settlement, the last one stays. An entry is an outcome, or features, or
-// both, joined by '+': "lost-answer+no-inner-ids".
-//
-//	approve            the bank approves (also: no outcome named)
-//	decline[:NN]       the bank declines with NN, 51 if none is named
-//	cancel             the customer presses the red key: CANCELED, nothing charged
-//	cancel-charged     the bank approves, the terminal says CANCELED
-//	charged:X          the bank approves, the terminal says X: two digits are a
-//	                   returnCode, a word is a status, nothing is DONE without a code
-//	lost-answer        the bank approves, nothing is said
-//	half-answer        the bank approves, the answer stops in the middle
-//	garbage            the bank approves, the answer is noise
-//	reboot             the bank approves, the terminal restarts: the line breaks
-//	reboot-before      the terminal restarts before the bank is asked
-//	wrong-amount[:N]   the bank charges N minor units more, 1 if none is named
-//	busy               status BUSY, nothing charged
-//	late-approval[:X]  the bank approves after the X-th last_trans from then on, the
-//	                   first if none is named, or after a time such as 90s
-//	swapped            the bank approves, the answer is lost, and from then on
-//	                   another terminal answers
-//	batch-closed       the bank approves, the answer is lost, and the bank closes
-//	                   the batch: nothing is left to read
-//	hand-sale          the command is lost, and somebody sells for the same amount
-//	                   on the keypad
-//	hand-after         the bank approves, the answer is lost, and somebody sells for
-//	                   the same amount on the keypad afterwards
-//	mute               the command is lost
-//
-//	slow[:D]           takes D longer, 3s if none is named
-//	no-inner-ids       firmware of 2015: no ids inside transInfo, and silence about
-//	                   itself while it has no transaction
-//	echo               the request is sent back before the answer
-//	linebreaks         a line break every 92 characters, as the document prints
-//	mojibake           text that is no UTF-8
-//	x100               amounts are answered with two more zeros, as Techcombank does
-//
-// Features stay until the next money command.
+// behaviour is one entry of a script: an outcome, features, or both, joined by
+// '+'. What they do is told in docs/protocols/ecrvn.md, "The simulator".
 type behaviour struct {
 	outcome                                  string
 	arg                                      string

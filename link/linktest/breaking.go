@@ -23,13 +23,16 @@ const (
 	// Unplug: the cable is pulled before the byte is written, and nobody
 	// notices: what is written is swallowed, what is read never comes.
 	Unplug
+	// Stall: the other side takes no more than the bytes before it. Writing
+	// blocks until a deadline or Close.
+	Stall
 )
 
 // Kinds lists every way to break.
-func Kinds() []Kind { return []Kind{CutRead, CutWrite, Unplug} }
+func Kinds() []Kind { return []Kind{CutRead, CutWrite, Unplug, Stall} }
 
 func (k Kind) String() string {
-	return [...]string{"cut at read", "cut at write", "unplugged at write"}[k]
+	return [...]string{"cut at read", "cut at write", "unplugged at write", "stalled at write"}[k]
 }
 
 // ErrBroken is what a broken connection says.
@@ -50,7 +53,7 @@ type Breaking struct {
 }
 
 // BreakAt makes c break at byte n, counted from 0, of what is read
-// ([CutRead]) or written ([CutWrite], [Unplug]). A negative n never breaks.
+// ([CutRead]) or written (the others). A negative n never breaks.
 // The other side sees the connection end.
 func BreakAt(c link.Conn, n int, kind Kind) *Breaking {
 	return &Breaking{conn: c, at: n, kind: kind}
@@ -110,14 +113,17 @@ func (b *Breaking) Write(p []byte) (int, error) {
 		}
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.breakNow()
-	if b.kind == CutWrite {
-		b.written += n
-		return n, ErrBroken
+	end := b.conn
+	b.mu.Unlock()
+	err = ErrBroken
+	if b.kind != CutWrite {
+		var more int
+		more, err = end.Write(p[n:])
+		n += more
 	}
-	b.written += len(p)
-	return len(p), nil
+	b.count(n)
+	return n, err
 }
 
 func (b *Breaking) isBlind() bool {
@@ -132,13 +138,15 @@ func (b *Breaking) count(n int) {
 	b.mu.Unlock()
 }
 
-// breakNow ends the line. A pulled cable becomes a blind end that swallows what
-// is written and has nothing to read.
+// breakNow ends the line. A pulled cable and a stalled one become a blind end
+// that has nothing to read; the pulled one swallows what is written.
 func (b *Breaking) breakNow() {
 	line := b.conn
-	if b.kind == Unplug && !b.blind && !b.closed {
+	if (b.kind == Unplug || b.kind == Stall) && !b.blind && !b.closed {
 		near, far := net.Pipe()
-		go io.Copy(io.Discard, far) // ends with Close
+		if b.kind == Unplug {
+			go io.Copy(io.Discard, far) // ends with Close
+		}
 		near.SetReadDeadline(b.until[0])
 		near.SetWriteDeadline(b.until[1])
 		b.conn, b.blind = near, true

@@ -88,3 +88,33 @@ func TestUnplug(t *testing.T) {
 		}
 	})
 }
+
+// TestStall takes three bytes and then no more.
+func TestStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		b := BreakAt(ours, 3, Stall)
+		var arrived bytes.Buffer
+		done := make(chan struct{})
+		go func() { defer close(done); io.Copy(&arrived, theirs) }()
+		b.SetWriteDeadline(time.Now().Add(time.Minute))
+		began := time.Now()
+		if n, err := b.Write([]byte("0123456789")); n != 3 || !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != time.Minute {
+			t.Errorf("write: got %d, %v after %v", n, err, time.Since(began))
+		}
+		if <-done; arrived.String() != "012" {
+			t.Errorf("%q arrived", arrived.String())
+		}
+		b.SetWriteDeadline(time.Time{})
+		wrote := make(chan error)
+		go func() {
+			_, err := b.Write([]byte("x"))
+			wrote <- err
+		}()
+		synctest.Wait()
+		b.Close()
+		if err := <-wrote; err == nil {
+			t.Error("a write that Close woke has no error")
+		}
+	})
+}

@@ -29,6 +29,58 @@ func broken(t *testing.T, s Subject, settings any) {
 	}
 }
 
+// brokenReversal breaks the line at every byte while an earlier sale is taken
+// back.
+func brokenReversal(t *testing.T, s Subject, settings any) {
+	if !has(s.Driver, payment.Reversal) {
+		t.Skip("the protocol has no reversal")
+	}
+	for _, kind := range Kinds() {
+		t.Run(kind.String(), func(t *testing.T) {
+			for n := 0; reverseOnce(t, s, settings, n, kind); n++ {
+			}
+		})
+	}
+}
+
+// reverseOnce takes one sale back on a line that breaks at byte n, then looks
+// the reversal up on a sound one.
+func reverseOnce(t *testing.T, s Subject, settings any, n int, kind Kind) (reached bool) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, s, settings, s.Approve)
+		defer b.sim.Close()
+		term := b.mustOpen()
+		tx, back := b.purchase(), b.purchase()
+		o, err := b.sell(context.Background(), term, &tx, link.Dialogue{})
+		term.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back.Operation, back.Original, back.Order = payment.Reversal, o.Reference, ""
+		var line *Breaking
+		b.wrap = func(c link.Conn) link.Conn { line = BreakAt(c, n, kind); return line }
+		what := fmt.Sprintf("reversal %s %d", kind, n)
+		o, err = b.sellOn(&line, &back, what)
+		reached = line.Reached()
+		reversed := b.sim.Ledger()[0].Reversed
+		if err == nil && (o.Result == payment.Approved) != reversed || reversed && err != nil && !link.Sent(err) {
+			t.Errorf("%s: got %+v, %v, and reversed is %v", what, o, err, reversed)
+		}
+		term = b.mustOpen()
+		defer term.Close()
+		if err == nil || !link.Sent(err) {
+			return
+		}
+		if o, err := term.Lookup(context.Background(), back, time.Second); reversed != (err == nil && o.Result == payment.Approved) {
+			t.Errorf("%s: lookup got %+v, %v, and reversed is %v", what, o, err, reversed)
+		}
+		if l := b.sim.Ledger(); len(l) != 1 || l[0].Reversed != reversed {
+			t.Errorf("%s: a lookup changed the ledger to %+v", what, l)
+		}
+	})
+	return reached
+}
+
 // breakOnce makes one sale on a line that breaks at byte n, then looks it up on
 // a sound one. It tells whether the line broke at all.
 func breakOnce(t *testing.T, s Subject, settings any, n int, kind Kind) (reached bool) {

@@ -30,6 +30,7 @@ func Run(t *testing.T, s Subject) {
 	t.Run("shutdown", func(t *testing.T) { s.profiles(t, shutdown) })
 	t.Run("hostile line", func(t *testing.T) { s.profiles(t, hostile) })
 	t.Run("broken line", func(t *testing.T) { s.profiles(t, broken) })
+	t.Run("broken line at a reversal", func(t *testing.T) { s.profiles(t, brokenReversal) })
 	t.Run("check", s.check)
 	t.Run("explain", s.explain)
 	t.Run("pseudo-terminal", s.pty)

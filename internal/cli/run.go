@@ -50,7 +50,7 @@ func (r *runCmd) Run(a *app) error {
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b := &box{config: c, queue: c.Runtime, version: a.version, log: logger(a, c), ready: func(*box) { notify(daemon.SdNotifyReady) }}
+	b := &box{config: c, version: a.version, log: logger(a, c), ready: func(*box) { notify(daemon.SdNotifyReady) }}
 	return b.run(ctx)
 }
 
@@ -86,7 +86,6 @@ type box struct {
 	version control.Version
 	log     *slog.Logger
 	test    bool       // its terminals are simulated, whatever their address says
-	queue   string     // folder of the embedded broker's queue; "" is somewhere in memory
 	ready   func(*box) // called once everything has been started
 
 	journal *store.Store
@@ -121,7 +120,14 @@ func (b *box) run(ctx context.Context) (err error) {
 	}
 	others.start("control socket", fail, func() error { return b.socket.Serve(rest) })
 	for _, e := range b.edges {
-		edges.start("mqtt", fail, func() error { return e.Run(edging) })
+		edges.start("mqtt", fail, func() error {
+			if b.broker != nil && e.State().Destination == local {
+				if _, err := b.broker.Wait(edging); err != nil {
+					return nil // it never came up before the end
+				}
+			}
+			return e.Run(edging)
+		})
 	}
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })
@@ -308,9 +314,14 @@ func (b *box) embed() error {
 			return fmt.Errorf("embedded broker: %w", err)
 		}
 	}
+	// The journal is ours by now, so this is what a killed process left behind.
+	queue := filepath.Join(b.config.Runtime, "broker")
+	if err := errors.Join(os.RemoveAll(queue), os.Mkdir(queue, 0o700)); err != nil {
+		return fmt.Errorf("embedded broker: %w", err)
+	}
 	user := broker.KioskUser(b.config.Box, b.kiosk)
 	user.Name = m.Username
-	b.broker = &broker.Supervisor{Box: b.config.Box, Host: host, Port: port, Users: []broker.User{user}, Dir: b.queue, Log: b.log}
+	b.broker = &broker.Supervisor{Box: b.config.Box, Host: host, Port: port, Users: []broker.User{user}, Dir: queue, Log: b.log}
 	return nil
 }
 

@@ -48,7 +48,10 @@ func (l *lane) prepare(ctx context.Context, term link.Terminal, r payment.Reques
 	if err := l.available(r); err != nil {
 		return tx, err
 	}
-	if err := errors.Join(l.underCap(r), withinConfirm(term, r)); err != nil {
+	if err := l.underCap(r); err != nil {
+		return tx, err
+	}
+	if err := withinConfirm(term, r); err != nil {
 		return tx, err
 	}
 	b, ok := term.(link.Baseliner)

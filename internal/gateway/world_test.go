@@ -28,12 +28,12 @@ type world struct {
 	g     *gateway.Gateway
 	opt   gateway.Options
 	term  gateway.Terminal
+	more  []gateway.Terminal // lanes beside term
 
-	stop    func()
-	mu      sync.Mutex
-	unplug  bool
-	cables  []net.Conn
-	noStore bool
+	stop   func()
+	mu     sync.Mutex
+	unplug bool
+	cables []net.Conn
 }
 
 func newWorld(t *testing.T, script ...string) *world {
@@ -95,7 +95,7 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	opt := w.opt
-	opt.Terminals, opt.Journal, opt.Now = []gateway.Terminal{w.term}, s, w.now
+	opt.Terminals, opt.Journal, opt.Now = append([]gateway.Terminal{w.term}, w.more...), s, w.now
 	if testing.Verbose() {
 		opt.Log = slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	}

@@ -1,5 +1,7 @@
 package payment
 
+import "errors"
+
 // Verb is what a command wants. The money verbs are named like the operation
 // they start.
 type Verb string
@@ -97,7 +99,7 @@ func Refused(c Command, err error) Reply {
 	if reason == "" {
 		reason = ReasonJournal
 	}
-	if _, ok := err.(Invalid); ok {
+	if _, ok := errors.AsType[Invalid](err); ok {
 		reason = ReasonInvalid
 	}
 	return Reply{Verb: c.Verb, ID: c.ID, Status: ReplyRefused, Reason: reason, Text: err.Error()}

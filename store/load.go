@@ -151,7 +151,8 @@ func (s *Store) loadHistory(l *loaded, files listing) error {
 		if n >= l.active.number {
 			continue
 		}
-		g := &segment{number: n, path: segmentPath(s.options.Dir, n), limit: limit}
+		g := &segment{number: n, path: segmentPath(s.options.Dir, n)}
+		g.limit.Store(limit)
 		_, there := slices.BinarySearch(files.segments, n)
 		var err error
 		g.sum, err = readSidecar(sidecarPath(s.options.Dir, n), n)

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -40,7 +41,7 @@ func open(o Options, adopt bool) (*Store, error) {
 		return nil, err
 	}
 	if !o.ReadOnly {
-		if err := os.MkdirAll(o.Dir, 0o750); err != nil {
+		if err := makeDir(o.Dir); err != nil {
 			return nil, fmt.Errorf("journal: %w", err)
 		}
 	}
@@ -60,6 +61,17 @@ func open(o Options, adopt bool) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// makeDir makes the directory and lets its own entry reach the disk.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(filepath.Clean(dir)))
 }
 
 func (s *Store) start(adopt bool) error {

@@ -135,7 +135,8 @@ func (s *Store) continueWith(d seed, sum *summary) error {
 		s.moved[h] += n
 	}
 	s.active, s.live, s.open, s.next, s.used, s.room, s.bind = l.active, l.live, l.open, l.next, l.used, l.room, false
-	old.limit, old.sum = d.meta.First, sum
+	old.limit.Store(d.meta.First)
+	old.sum = sum
 	s.closed = append(slices.Clone(s.closed), old)
 	gone := s.expire(d.meta.Oldest)
 	s.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
@@ -21,8 +22,8 @@ const pageSize = 4096
 type segment struct {
 	number uint64
 	path   string
-	meta   segmentMeta // of the segment in use only
-	limit  uint64      // closed: number of the first entry that is the successor's, else 0
+	meta   segmentMeta   // of the segment in use only
+	limit  atomic.Uint64 // closed: number of the first entry that is the successor's, else 0
 
 	// What a closed segment holds; see sidecar.go.
 	sum *summary
@@ -48,6 +49,7 @@ func openDB(path string, readOnly bool, size int) (db *bbolt.DB, file *os.File, 
 			PageSize:        pageSize,
 			InitialMmapSize: size, // never mapped anew, so readers never hold up a writer
 			NoStatistics:    true,
+			PreLoadFreelist: true, // a check loads it without a lock
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				if readOnly || filepath.Ext(path) != ".tmp" {
 					flag &^= os.O_CREATE // a segment that is gone is not made again
@@ -158,13 +160,13 @@ func (g *segment) entries(tx *bbolt.Tx, fn func(number uint64, h header, body []
 	if b == nil {
 		return fmt.Errorf("%w: it lacks a bucket", errForeign)
 	}
-	c := b.Cursor()
+	limit, c := g.limit.Load(), b.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		number, err := numberOf(k)
 		if err != nil {
 			return err
 		}
-		if g.limit != 0 && number >= g.limit {
+		if limit != 0 && number >= limit {
 			return nil
 		}
 		h, body, err := decode(number, v)

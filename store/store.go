@@ -62,8 +62,11 @@ type Options struct {
 
 	Log *slog.Logger // nil discards
 
-	// Hook is called before and after every durable write, with its name. An
-	// error takes the place of the write's own. For tests; nil otherwise.
+	// Hook is called before and after every durable write: "commit.before",
+	// "commit.after", and likewise create, sidecar, rename and directory (a
+	// roll-over, in this order) and expire. An error takes the place of the
+	// write's own. It runs while nobody else writes, and must not call the
+	// Store. For tests; nil otherwise.
 	Hook func(point string) error
 }
 

@@ -115,7 +115,7 @@ func (s *Store) verifySegment(v *verifier, inUse bool) error {
 			v.fault(g.number, fmt.Errorf("%w: payment %s is marked open: %v, its steps say %v", errEntry, rec.ID, open, rec.Open()))
 		}
 	}
-	if g.sum == nil {
+	if inUse {
 		return nil
 	}
 	return g.sum.verify()

@@ -23,7 +23,8 @@
 // # Concurrency properties
 //
 // All goroutines of an Edge end before [Edge.Run] returns. The Gateway is
-// called from at most maxLanes+maxQuick goroutines at a time; commands about
+// called from at most maxLanes+maxQuick+maxAborts goroutines at a time, and
+// from one that shows its status; commands about
 // one terminal are handed over in the order of their arrival, and a slow one
 // holds up neither an abort nor another terminal. Nothing queues without a
 // bound: what does not fit is refused as busy.

@@ -90,6 +90,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	defer e.intake.finish()
 	pause := e.o.BackoffMin
 	for {
+		began := time.Now()
 		proven, err := e.connection(ctx)
 		if ctx.Err() != nil {
 			e.note(func(s *State) {
@@ -104,7 +105,7 @@ func (e *Edge) Run(ctx context.Context) error {
 			s.Failures++
 			s.Error = err.Error()
 		})
-		if proven {
+		if proven && time.Since(began) >= steady {
 			pause = e.o.BackoffMin
 		}
 		e.o.Log.Warn("broker connection ended", "broker", e.url.Redacted(), "err", err, "retry_in", pause)
@@ -115,6 +116,10 @@ func (e *Edge) Run(ctx context.Context) error {
 		pause = min(2*pause, e.o.BackoffMax)
 	}
 }
+
+// steady is how long a connection must have lasted for the pauses to start
+// again with the shortest.
+const steady = 2 * time.Second
 
 // jitter spreads the boxes of a shop that lost the same broker.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }

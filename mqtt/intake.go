@@ -20,6 +20,7 @@ type intake struct {
 
 	terminals *lanes // by terminal: a slow one holds up nobody else
 	quick     *lanes // about a payment that runs: never behind a slow terminal
+	aborts    *lanes // behind nothing but their own payment
 	replays   *lanes
 
 	mu     sync.Mutex
@@ -29,7 +30,7 @@ type intake struct {
 func newIntake(ctx context.Context, o *Options) *intake {
 	return &intake{
 		gateway: o.Gateway, front: "mqtt:" + o.Destination, ctx: ctx,
-		terminals: newLanes(maxLanes, maxWaiting), quick: newLanes(maxQuick, maxWaiting), replays: newLanes(1, maxReplays),
+		terminals: newLanes(maxLanes, maxWaiting), quick: newLanes(maxQuick, maxWaiting), aborts: newLanes(maxAborts, maxWaiting), replays: newLanes(1, maxReplays),
 		queued: map[payment.ID]string{},
 	}
 }
@@ -38,6 +39,7 @@ func newIntake(ctx context.Context, o *Options) *intake {
 func (in *intake) finish() {
 	in.terminals.finish()
 	in.quick.finish()
+	in.aborts.finish()
 	in.replays.finish()
 }
 
@@ -96,6 +98,9 @@ func (in *intake) submit(e Envelope, job func()) bool {
 	defer in.mu.Unlock()
 	if key, waits := in.queued[e.ID]; waits {
 		return in.terminals.submit(key, job)
+	}
+	if e.Verb == payment.VerbAbort {
+		return in.aborts.submit(string(e.ID), job)
 	}
 	return in.quick.submit(string(e.ID), job)
 }

@@ -5,8 +5,9 @@ import "sync"
 // How many commands may be under way and waiting.
 const (
 	maxLanes   = 4  // terminals served at once
-	maxQuick   = 2  // aborts, grants, lookups at once
-	maxWaiting = 64 // in each of the two
+	maxQuick   = 2  // grants, lookups, resolutions at once
+	maxAborts  = 2  // at once
+	maxWaiting = 64 // in each of the three
 	maxReplays = 4  // waiting; one is answered at a time
 )
 

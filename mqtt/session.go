@@ -172,6 +172,9 @@ func (s *session) subscribe(ctx context.Context) error {
 // receive is paho's handler: it hands over and returns.
 func (s *session) receive(_ paho.Client, m paho.Message) {
 	if verb, ok := s.commandVerb(m.Topic()); ok {
+		if !s.e.o.Commands {
+			return // never asked for: whoever runs that broker may not command
+		}
 		s.e.intake.take(s, verb, m.Retained(), m.Payload())
 		return
 	}

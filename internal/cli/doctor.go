@@ -153,7 +153,7 @@ func checkData(say func(finding), dir string) {
 	free := int64(st.Bavail) * int64(st.Bsize) //nolint:unconvert // its type differs between platforms
 	f = finding{Check: "disk space", Level: good, Tried: "ask the file system of " + dir, Found: fmt.Sprintf("%d MiB free", free>>20)}
 	switch {
-	case st.Type == unix.TMPFS_MAGIC || st.Type == unix.RAMFS_MAGIC:
+	case uint32(st.Type) == unix.TMPFS_MAGIC || uint32(st.Type) == unix.RAMFS_MAGIC:
 		f.Level, f.Found, f.Next = bad, "it is a memory file system: a power cut takes the journal with it", "name a folder on a disk as data"
 	case free < leastFree || st.Files > 0 && st.Ffree < leastInodes:
 		f.Level, f.Next = bad, "make room: without it nothing can be journalled, and nothing is sold"

@@ -19,6 +19,7 @@ type journalCmd struct {
 	Verify verifyCmd `cmd:"" help:"Check the journal while it runs."`
 	Backup backupCmd `cmd:"" help:"Copy the journal while it runs."`
 	Export exportCmd `cmd:"" help:"Write payments as CSV for a spreadsheet."`
+	Adopt  adoptCmd  `cmd:"" help:"Bind the journal of a stopped gateway to this board."`
 }
 
 // selection is what payments are searched by.

@@ -86,7 +86,6 @@ type box struct {
 	version control.Version
 	log     *slog.Logger
 	test    bool       // its terminals are simulated, whatever their address says
-	command []string   // of the broker child; nil is this binary
 	ready   func(*box) // called once everything has been started
 
 	journal *store.Store
@@ -121,7 +120,14 @@ func (b *box) run(ctx context.Context) (err error) {
 	}
 	others.start("control socket", fail, func() error { return b.socket.Serve(rest) })
 	for _, e := range b.edges {
-		edges.start("mqtt", fail, func() error { return e.Run(edging) })
+		edges.start("mqtt", fail, func() error {
+			if b.broker != nil && e.State().Destination == local {
+				if _, err := b.broker.Wait(edging); err != nil {
+					return nil // it never came up before the end
+				}
+			}
+			return e.Run(edging)
+		})
 	}
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })
@@ -182,10 +188,7 @@ func (b *box) open(rest context.Context) error {
 	}
 	now := clockOf(c.Clock)
 	var err error
-	if b.journal, err = store.Open(store.Options{
-		Dir: filepath.Join(c.Data, "journal"), Board: boardSerial(), Destinations: b.destinations(),
-		SegmentSize: int64(c.SegmentSize), Retention: c.Retention.Std(), MaxSegments: c.MaxSegments, Now: now, Log: b.log,
-	}); err != nil {
+	if b.journal, err = store.Open(b.storeOptions()); err != nil {
 		return err
 	}
 	b.before = b.journal.LastSeq()
@@ -211,6 +214,14 @@ func (b *box) open(rest context.Context) error {
 		}
 	}
 	return b.edge()
+}
+
+func (b *box) storeOptions() store.Options {
+	c := b.config
+	return store.Options{
+		Dir: filepath.Join(c.Data, "journal"), Board: boardSerial(), Destinations: b.destinations(),
+		SegmentSize: int64(c.SegmentSize), Retention: c.Retention.Std(), MaxSegments: c.MaxSegments, Now: clockOf(c.Clock), Log: b.log,
+	}
 }
 
 func (b *box) close() error {
@@ -303,9 +314,14 @@ func (b *box) embed() error {
 			return fmt.Errorf("embedded broker: %w", err)
 		}
 	}
+	// The journal is ours by now, so this is what a killed process left behind.
+	queue := filepath.Join(b.config.Runtime, "broker")
+	if err := errors.Join(os.RemoveAll(queue), os.Mkdir(queue, 0o700)); err != nil {
+		return fmt.Errorf("embedded broker: %w", err)
+	}
 	user := broker.KioskUser(b.config.Box, b.kiosk)
 	user.Name = m.Username
-	b.broker = &broker.Supervisor{Box: b.config.Box, Host: host, Port: port, Users: []broker.User{user}, Dir: b.config.Runtime, Command: b.command, Log: b.log}
+	b.broker = &broker.Supervisor{Box: b.config.Box, Host: host, Port: port, Users: []broker.User{user}, Dir: queue, Log: b.log}
 	return nil
 }
 

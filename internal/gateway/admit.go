@@ -64,7 +64,10 @@ type sale struct {
 	minor int64
 }
 
-const capWindow = 24 * time.Hour
+const (
+	capWindow = 24 * time.Hour
+	lookBack  = 7 * 24 * time.Hour // how far back a start looks for what a person still has to see to
+)
 
 // remember reads what the cap and the schedule need to know of the past.
 func (l *lane) remember(ctx context.Context) {
@@ -78,7 +81,7 @@ func (l *lane) remember(ctx context.Context) {
 
 func (l *lane) readPast() error {
 	l.sold = nil
-	for rec, err := range l.g.journal.Since(l.g.now().Time.Add(-2 * capWindow)) {
+	for rec, err := range l.g.journal.Since(l.g.now().Time.Add(-lookBack)) {
 		if err != nil {
 			return err
 		}
@@ -86,11 +89,25 @@ func (l *lane) readPast() error {
 			continue
 		}
 		l.count(rec)
+		l.remind(rec)
 		if rec.Operation == payment.Reconciliation && rec.Outcome.Result == payment.Approved {
 			l.reconcile.last = rec.Started.Time
 		}
 	}
 	return nil
+}
+
+// remind raises again what a restart has made everybody forget.
+func (l *lane) remind(rec payment.Record) {
+	if !rec.NeedsPerson() {
+		return
+	}
+	if rec.Outcome.Result == payment.Unreversed {
+		l.g.Raise(payment.AlertUnreversed, unreversedText, rec.ID)
+	}
+	if rec.Contradicted != nil {
+		l.g.Raise(payment.AlertContradicted, contradictedText, rec.ID)
+	}
 }
 
 // count adds an approved purchase to the day. A sale of the future counts too:

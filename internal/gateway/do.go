@@ -188,6 +188,11 @@ func (g *Gateway) lookup(c payment.Command) (payment.Reply, error) {
 func (g *Gateway) abort(c payment.Command) (payment.Reply, error) {
 	rec, err := g.journal.Find(c.ID)
 	if err != nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.flights[c.ID] != nil {
+			return payment.Reply{}, payment.Refuse(payment.ReasonBusy, "payment %s is on its way to the terminal: ask again", c.ID)
+		}
 		return payment.Reply{}, err
 	}
 	view := rec.View()

@@ -146,12 +146,45 @@ func TestOwedReversal(t *testing.T) {
 				if (tt.want == payment.Unreversed) != w.alerted(payment.AlertUnreversed) {
 					t.Errorf("alerts: %+v", w.g.Status().Alerts)
 				}
+				if tt.want == payment.Unreversed {
+					w.stop() // nobody forgets it over a restart
+					w.start()
+					if !w.alerted(payment.AlertUnreversed) {
+						t.Error("forgotten after a restart")
+					}
+					resolve := verb(payment.VerbResolve, "A1")
+					resolve.Result, resolve.By, resolve.Reason = payment.Reversed, "an", "cash from the drawer"
+					if r := w.do(resolve); r.Status != payment.ReplyDone || w.alerted(payment.AlertUnreversed) {
+						t.Errorf("resolve: %+v, alerts %+v", r, w.g.Status().Alerts)
+					}
+				}
 				if n := w.count(payment.EventFinal, "A1"); n != 1 {
 					t.Errorf("%d final events, want 1", n)
 				}
 			})
 		})
 	}
+}
+
+// A payment of a terminal that is no longer configured is not forgotten.
+func TestOrphan(t *testing.T) {
+	bubble(t, []string{"mute"}, func(w *world) {
+		w.accepted("A1", 1000)
+		w.until("A1", 10*time.Minute, func(r payment.Record) bool { return r.State == payment.StateInDoubt })
+		w.stop()
+		w.term.Name = "t9"
+		w.start()
+		if !w.alerted(payment.AlertOrphan) {
+			t.Error("nobody was told")
+		}
+		resolve := verb(payment.VerbResolve, "A1")
+		resolve.Result, resolve.By, resolve.Reason, resolve.Force = payment.Failed, "an", "terminal was returned", true
+		if r := w.do(resolve); r.Status != payment.ReplyDone {
+			t.Errorf("resolve: %+v", r)
+		}
+		w.result("A1", payment.Failed)
+		w.accepted("A2", 1000)
+	})
 }
 
 func TestReversalByCommand(t *testing.T) {

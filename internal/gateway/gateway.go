@@ -133,6 +133,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if err := g.journal.Append(nil, []payment.Event{started}); err != nil {
 		g.journalFailed(err)
 	}
+	g.findOrphans()
 	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var lanes sync.WaitGroup
@@ -149,6 +150,21 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer timer.Stop()
 	lanes.Wait()
 	return nil
+}
+
+// findOrphans looks for unfinished payments of terminals that are no longer
+// configured: nobody can ask about them.
+func (g *Gateway) findOrphans() {
+	open, err := g.journal.Open()
+	if err != nil {
+		g.journalFailed(err)
+		return
+	}
+	for _, rec := range open {
+		if g.byName[rec.Terminal] == nil {
+			g.Raise(payment.AlertOrphan, "payments of a terminal that is no longer configured are not settled: configure it again, or `tillgate resolve --force`", rec.ID)
+		}
+	}
 }
 
 // ControllerConnected tells that a controller can be heard.

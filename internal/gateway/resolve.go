@@ -8,7 +8,8 @@ import (
 	"tillgate/internal/payment"
 )
 
-// resolve lets a person end a doubt, with name and reason. "Not paid" needs a
+// resolve lets a person end a doubt, or say what became of a payment that could
+// not be given back or was contradicted, with name and reason. "Not paid" needs a
 // lookup since the doubt began, or force. The terminal is still asked at the
 // next connection; what it says then never overwrites the person.
 func (g *Gateway) resolve(c payment.Command) (payment.Reply, error) {
@@ -25,14 +26,20 @@ func (g *Gateway) resolve(c payment.Command) (payment.Reply, error) {
 	if c.Result == payment.Approved && o.Amount.IsZero() {
 		o.Amount = rec.Amount
 	}
+	before := rec
 	b := g.batch().step(&rec, payment.Step{Kind: payment.StepResolved, Outcome: &o, By: c.By, Reason: c.Reason})
-	b.announce(payment.EventFinal, rec)
-	g.takeBack(b, rec)
+	if before.State != payment.StateFinal {
+		b.announce(payment.EventFinal, rec)
+		g.takeBack(b, rec)
+	} else {
+		b.announce(payment.EventResolved, rec) // its final event was told before
+	}
 	if err := b.commit(); err != nil {
 		return payment.Reply{}, err
 	}
-	g.clear(payment.AlertInDoubt, rec.ID)
-	g.clear(payment.AlertAmount, rec.ID)
+	for _, code := range []payment.AlertCode{payment.AlertInDoubt, payment.AlertAmount, payment.AlertUnreversed, payment.AlertContradicted} {
+		g.clear(code, rec.ID)
+	}
 	return g.changed(rec), nil
 }
 
@@ -53,7 +60,7 @@ func checkResolution(c payment.Command, rec payment.Record, l *lane) error {
 	if l != nil && l.isRunning(rec.ID) {
 		return payment.Refuse(payment.ReasonBusy, "payment %s is at the terminal now: its answer decides", rec.ID)
 	}
-	if c.Result.NotPaid() && !c.Force && (l == nil || !l.hasAsked(rec.ID)) {
+	if c.Result.NotPaid() && !c.Force && !rec.NeedsPerson() && (l == nil || !l.hasAsked(rec.ID)) {
 		return payment.Refuse(payment.ReasonState, "payment %s: the terminal has not been asked since the doubt began; connect it, or force", rec.ID)
 	}
 	return nil
@@ -90,8 +97,10 @@ func agrees(recorded, evidence payment.Result) bool {
 // contradict records evidence against what is recorded; nothing is overwritten.
 func (g *Gateway) contradict(b *batch, rec *payment.Record, o payment.Outcome) {
 	b.step(rec, payment.Step{Kind: payment.StepContradict, Outcome: &o}).announce(payment.EventContradicted, *rec)
-	g.Raise(payment.AlertContradicted, "a terminal contradicts what is recorded of a payment", rec.ID)
+	g.Raise(payment.AlertContradicted, contradictedText, rec.ID)
 }
+
+const contradictedText = "a terminal contradicts what is recorded of a payment: compare slip and statement, then `tillgate resolve`"
 
 // stray deals with an answer that named another attempt than the one served:
 // it is evidence for that one.

@@ -106,7 +106,9 @@ func (l *lane) unreversed(orig payment.Record) error {
 	b.announce(payment.EventUnreversed, orig).announce(payment.EventFinal, orig)
 	if b.commit() == nil {
 		l.forget(orig)
-		l.g.Raise(payment.AlertUnreversed, "a customer has paid and got nothing, and the terminal can no longer give the money back", orig.ID)
+		l.g.Raise(payment.AlertUnreversed, unreversedText, orig.ID)
 	}
 	return nil
 }
+
+const unreversedText = "a customer has paid and got nothing, and the terminal can no longer give the money back: give it back by other means, then `tillgate resolve`"

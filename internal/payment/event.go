@@ -15,6 +15,7 @@ const (
 	EventInDoubt        EventType = "payment.in-doubt"
 	EventContradicted   EventType = "payment.contradicted"
 	EventUnreversed     EventType = "payment.unreversed"
+	EventResolved       EventType = "payment.resolved" // by a person, after its final event
 	EventExternal       EventType = "payment.external"
 	EventReconciliation EventType = "reconciliation.final"
 	EventStarted        EventType = "gateway.started"

@@ -98,6 +98,12 @@ func (r Record) Unsettled() bool {
 // final, or evidence about it is still to come.
 func (r Record) Open() bool { return r.State != StateFinal || r.EvidenceOwed }
 
+// NeedsPerson says whether a final payment still asks for somebody to look: it
+// could not be given back, or a terminal contradicts what is recorded.
+func (r Record) NeedsPerson() bool {
+	return r.State == StateFinal && (r.Outcome.Result == Unreversed || r.Contradicted != nil)
+}
+
 // HoldsOrder says whether another purchase for the same order is refused.
 func (r Record) HoldsOrder() bool {
 	if r.Operation != Purchase && r.Operation != Preauthorization && r.Operation != ServicePayment {
@@ -113,7 +119,8 @@ func (r Record) View() Record {
 }
 
 // transitions is the state machine of a payment: for each kind of step, the
-// states in which it is allowed.
+// states in which it is allowed. Beside it, a person may resolve a final payment
+// that [Record.NeedsPerson].
 var transitions = map[StepKind][]State{
 	StepDoubted:    {StateBegun},
 	StepAuthorised: {StateBegun, StateInDoubt},
@@ -141,7 +148,7 @@ func (r *Record) Apply(s Step) error {
 	if !known {
 		return fmt.Errorf("payment %s: step %q is not known to this version", s.ID, s.Kind)
 	}
-	if !slices.Contains(allowed, r.State) {
+	if !slices.Contains(allowed, r.State) && !(s.Kind == StepResolved && r.NeedsPerson()) {
 		return Refuse(ReasonState, "payment %s is %s: %q is not possible", s.ID, r.describe(), s.Kind)
 	}
 	if err := r.fold(s); err != nil {
@@ -176,9 +183,9 @@ func (r *Record) fold(s Step) error {
 	case StepFinished:
 		r.State, r.Outcome = StateFinal, *s.Outcome
 	case StepResolved:
-		r.State, r.Outcome = StateFinal, *s.Outcome
+		r.EvidenceOwed = r.State != StateFinal // what was final has had its evidence
+		r.State, r.Outcome, r.Contradicted = StateFinal, *s.Outcome, nil
 		r.Resolution = &Resolution{By: s.By, Reason: s.Reason, Result: s.Outcome.Result, At: s.At}
-		r.EvidenceOwed = true
 	case StepEvidence:
 		r.EvidenceOwed = false
 	case StepContradict:

@@ -61,6 +61,7 @@ const (
 	AlertTwin         AlertCode = "twin-box"
 	AlertRetained     AlertCode = "retained-command"
 	AlertReconcile    AlertCode = "reconciliation-missed"
+	AlertOrphan       AlertCode = "terminal-missing"
 	AlertGap          AlertCode = "events-dropped"
 )
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -152,14 +151,4 @@ func names(ds []link.Driver) []string {
 		all[i] = d.Name
 	}
 	return all
-}
-
-// interactive says whether a person looks at w.
-func interactive(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

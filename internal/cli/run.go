@@ -44,7 +44,7 @@ func (r *runCmd) Run(a *app) error {
 	c, err := config.Load(r.File, a.drivers)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%w\nMake one with `tillgate config example`, or try `tillgate demo`, which needs none.", err)
+			return fmt.Errorf("%w: make one with `tillgate config example`, or try `tillgate demo`, which needs none", err)
 		}
 		return err
 	}

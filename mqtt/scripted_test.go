@@ -2,6 +2,8 @@ package mqtt_test
 
 import (
 	"encoding/binary"
+	"encoding/json"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -12,16 +14,18 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"tillgate/internal/payment"
+	"tillgate/mqtt"
 )
 
 // script says how a broker misbehaves that no real one can be made to imitate.
 // It writes its packets itself, so that it shares no codec with paho.
 type script struct {
-	suback    byte   // code for every filter
-	noPuback  bool   // after the proof
-	deafAfter int    // ends the connection after so many publishes; 0: never
-	extra     []byte // sent after SUBACK
-	answer    byte   // type of packet instead of PUBACK after the proof, 0: PUBACK
+	suback    byte      // code for every filter
+	noPuback  bool      // after the proof
+	deafAfter int       // ends the connection after so many publishes; 0: never
+	extra     []byte    // sent after SUBACK
+	answer    byte      // type of packet instead of PUBACK after the proof, 0: PUBACK
+	acked     *sync.Map // by sequence: the events that got their PUBACK; may be nil
 }
 
 // scripted serves a script on loopback.
@@ -91,6 +95,11 @@ func (sc script) serve(c net.Conn) {
 			case isEvent && sc.answer != 0:
 				_, _ = c.Write([]byte{sc.answer, 2, id[0], id[1]})
 			default:
+				if sc.acked != nil && isEvent {
+					var ce mqtt.CloudEvent
+					_ = json.Unmarshal(payload[2:], &ce)
+					sc.acked.Store(ce.Sequence, true)
+				}
 				_, _ = c.Write([]byte{0x40, 2, id[0], id[1]})
 			}
 		}
@@ -121,6 +130,7 @@ func TestOnlyPubackMovesTheCursor(t *testing.T) {
 		"PUBACK of a stranger": {noPuback: true, extra: []byte{0x40, 2, 0xff, 0xfe}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			sc.acked = &sync.Map{}
 			s := scripted(t, sc)
 			h := newHouse()
 			h.emit(payment.EventFinal, 1)
@@ -136,6 +146,11 @@ func TestOnlyPubackMovesTheCursor(t *testing.T) {
 			until(t, "attempts", func() bool { return e.State().Failures >= 1 })
 			if sc.deafAfter > 0 {
 				until(t, "all, some at each connection", func() bool { return h.at("local") == 53 })
+				for n := 2; n <= 53; n++ {
+					if _, ok := sc.acked.Load(fmt.Sprintf("%016d", n)); !ok {
+						t.Errorf("event %d is taken for delivered and was never acknowledged", n)
+					}
+				}
 				return
 			}
 			if at := h.at("local"); at > 1 {

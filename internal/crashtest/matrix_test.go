@@ -15,14 +15,16 @@ type scene struct {
 	script []string
 }
 
-// scenes are those in which the terminal can prove in the end what became of
-// the payment; the others end with a person and are told in the gateway's own
-// tests.
+// scenes: in most the terminal can prove in the end what became of the payment;
+// the doubt stories end with a person.
 func scenes() []scene {
 	var out []scene
+	for _, behaviour := range []string{"swapped", "batch-closed", "hand-sale", "hand-after", "lost-answer+no-inner-ids", "wrong-amount"} {
+		out = append(out, scene{doubtStory, []string{behaviour, "approve"}})
+	}
 	for _, behaviour := range []string{
 		"approve", "decline:51", "cancel", "cancel-charged", "charged:08", "charged:", "lost-answer", "half-answer", "garbage",
-		"reboot", "reboot-before", "mute", "busy", "late-approval", "late-approval:5s", "late-approval:25s", "approve+echo", "approve+linebreaks",
+		"reboot", "reboot-before", "mute", "busy", "late-approval", "late-approval:2", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+echo", "approve+linebreaks",
 	} {
 		out = append(out, scene{saleStory, []string{behaviour, "approve"}})
 	}

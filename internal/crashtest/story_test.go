@@ -42,6 +42,31 @@ var (
 		return nil
 	}}
 
+	// doubtStory is a sale that the terminal cannot explain afterwards. Nobody is
+	// told anything until a person decides; then the next customer is served.
+	doubtStory = story{"doubt", func(b *box) []string {
+		b.do(pay("A1", 0))
+		if !b.wait("A1", func(r payment.Record) bool { return isFinal(r) || r.State == payment.StateInDoubt }) {
+			return stuck(b, "A1")
+		}
+		if rec, _ := b.store.Find("A1"); isFinal(rec) {
+			return nil // the break came before the terminal heard of it
+		}
+		result := payment.Failed
+		for _, e := range b.sim.Ledger() {
+			if e.Charged && e.Order == "order-A1" {
+				result = payment.Approved // the person looks at the slip
+			}
+		}
+		resolve := about(payment.VerbResolve, "A1")
+		resolve.Result, resolve.By, resolve.Reason, resolve.Force = result, "an", "slip", true
+		b.do(resolve)
+		if !b.wait("A1", isFinal) {
+			return stuck(b, "A1")
+		}
+		return nil
+	}}
+
 	vendStory = story{"vend", func(b *box) []string {
 		b.do(pay("A1", time.Minute))
 		b.wait("A1", func(r payment.Record) bool { return isFinal(r) || r.State == payment.StateAuthorised })

@@ -25,7 +25,7 @@ func TestDoubtIsSettledByTheTerminal(t *testing.T) {
 		{"charged:68", payment.Approved, 1},
 		{"charged:", payment.Approved, 1},
 		{"mute", payment.Failed, 0},
-		{"cancel", payment.Failed, 0}, // CANCELED excludes nothing: it takes the lookup to know
+		{"cancel", payment.Cancelled, 0}, // CANCELED excludes nothing: it takes the lookup to know
 		{"late-approval", payment.Approved, 1},
 		{"late-approval:20s", payment.Approved, 1},
 		{"busy", payment.Failed, 0},

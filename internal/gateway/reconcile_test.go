@@ -155,7 +155,6 @@ func TestOneTerminalTwice(t *testing.T) {
 
 // identified is a terminal that says who it is, and serves until it is released.
 type identified struct {
-	scripted
 	release chan struct{}
 }
 
@@ -321,10 +320,7 @@ func TestPolicies(t *testing.T) {
 }
 
 // fixed is a terminal that always answers the same.
-type fixed struct {
-	scripted
-	outcome payment.Outcome
-}
+type fixed struct{ outcome payment.Outcome }
 
 func (f fixed) Execute(context.Context, payment.Transaction, link.Dialogue) (payment.Outcome, error) {
 	return f.outcome, nil

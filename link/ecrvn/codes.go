@@ -39,7 +39,7 @@ const (
 //	DONE       08 09 10 11 16 68 unknown  any           doubtful     doubtful
 //	DONE       missing                    APPROVE       doubtful     done
 //	DONE       missing                    other         doubtful     doubtful
-//	CANCELED   any                        any           doubtful     doubtful
+//	CANCELED   any                        any           doubtful     doubtful   (a sale: see terminal.gaveUp)
 //	other      any                        any           doubtful     doubtful
 //
 // The settlement of the document has no returnCode and zeros for its numbers.
@@ -66,6 +66,12 @@ func judge(a answer) verdict {
 		}
 	}
 	return doubtful
+}
+
+// gaveUp says whether the terminal ended a sale without an answer of the bank:
+// by the cancel key, a time-out, or a lost line to the bank.
+func gaveUp(a answer) bool {
+	return a.command == cmdSale && a.status == statusCanceled && a.info.returnCode == "" && a.info.transStatus == ""
 }
 
 // doubt says why an answer is no outcome.

@@ -27,7 +27,7 @@ func subject(t *testing.T) linktest.Subject {
 			"charged:08", "charged:09", "charged:10", "charged:11", "charged:16", "charged:68",
 			"lost-answer+linebreaks", "lost-answer+mojibake", "lost-answer+echo", "slow:20s+lost-answer",
 		},
-		Dead:    []string{"mute", "reboot-before", "cancel", "busy"},
+		Dead:    []string{"mute", "reboot-before", "busy"},
 		Late:    []string{"late-approval", "late-approval:2", "late-approval:5", "late-approval:90s"},
 		Foreign: []string{"hand-sale", "hand-after", "batch-closed", "swapped", "hand-sale+no-inner-ids", "hand-after+no-inner-ids", "lost-answer+no-inner-ids"},
 		Swapped: "swapped",

@@ -133,6 +133,9 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 		},
 	})
 	if err == nil {
+		if tx.Operation == payment.Purchase && gaveUp(ours) {
+			return t.gaveUp(ctx, tx, ours)
+		}
 		err = t.accept(ours, tx)
 	}
 	if err != nil {

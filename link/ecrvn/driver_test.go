@@ -3,6 +3,7 @@ package ecrvn
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -110,7 +111,7 @@ func TestLookup(t *testing.T) {
 		within  error // of a lookup while a payment can still be running
 		after   error // and of one afterwards
 	}{
-		{script: "lost-answer"}, {script: "half-answer"}, {script: "garbage"}, {script: "reboot"}, {script: "cancel-charged"},
+		{script: "lost-answer"}, {script: "half-answer"}, {script: "garbage"}, {script: "reboot"},
 		{script: "charged:68"}, {script: "charged:"}, {script: "charged:WHAT"}, {script: "lost-answer+linebreaks+mojibake+echo"},
 		{script: "mute", within: link.ErrInProgress, after: link.ErrUnproven},
 		{script: "mute", profile: func(s *Settings) { s.SilentWhenBusy = true }, within: link.ErrInProgress, after: link.ErrNotFound},
@@ -157,4 +158,69 @@ func TestLookup(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestGaveUp: CANCELED alone says nothing; with what the terminal shows at once
+// it does.
+func TestGaveUp(t *testing.T) {
+	for _, c := range []struct {
+		script []string
+		want   payment.Result // "": doubtful
+	}{
+		{[]string{"approve", "cancel"}, payment.Cancelled},
+		{[]string{"cancel"}, payment.Cancelled}, // the first sale of all
+		{[]string{"approve+no-inner-ids", "cancel+no-inner-ids"}, payment.Cancelled},
+		{[]string{"approve", "cancel-charged"}, payment.Approved},
+		{[]string{"cancel-charged"}, payment.Approved},
+		{[]string{"approve", "cancel-charged+no-inner-ids"}, ""}, // a keypad sale would look the same
+	} {
+		t.Run(strings.Join(c.script, ","), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, append(c.script, "approve")...)
+				term := r.open()
+				defer term.Close()
+				for range len(c.script) - 1 {
+					if _, err := term.Execute(t.Context(), r.purchase(term, "P1"), link.Dialogue{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				o, err := term.Execute(t.Context(), r.purchase(term, "P2"), link.Dialogue{})
+				if (err == nil) != (c.want != "") || o.Result != c.want || (err != nil && !link.Sent(err)) {
+					t.Errorf("got %s, %v, want %q", o.Result, err, c.want)
+				}
+			})
+		})
+	}
+}
+
+// TestGaveUpBroken: whatever happens to the question after CANCELED, the sale
+// itself was sent.
+func TestGaveUpBroken(t *testing.T) {
+	for n := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, "cancel-charged")
+			term := r.open()
+			defer term.Close()
+			tx := r.purchase(term, "P1")
+			real := term.line
+			term.line = &breakingLine{line: real, ok: 1, sent: n == 1}
+			if o, err := term.Execute(t.Context(), tx, link.Dialogue{}); err == nil || !link.Sent(err) {
+				t.Errorf("got %+v, %v, want an error after sending", o, err)
+			}
+		})
+	}
+}
+
+// breakingLine breaks after ok exchanges.
+type breakingLine struct {
+	line
+	ok   int
+	sent bool
+}
+
+func (l *breakingLine) exchange(ctx context.Context, c call) (bool, error) {
+	if l.ok--; l.ok < 0 {
+		return l.sent, io.ErrClosedPipe
+	}
+	return l.line.exchange(ctx, c)
 }

@@ -185,6 +185,36 @@ func (t *terminal) Lookup(ctx context.Context, tx payment.Transaction, quiet tim
 	return payment.Outcome{}, t.unproven(f, tx, quiet)
 }
 
+// gaveUp ends a sale that the terminal gave up with CANCELED. The word alone
+// does not exclude that the bank approved before its line was lost, so the last
+// transaction is read at once, on the same connection. If it is ours, it was
+// approved. If terminal, batch and last transaction are what they were before
+// the sale, two statements agree that nothing was booked, and the terminal will
+// book nothing any more: it has ended the sale itself. Everything else stays
+// doubtful.
+func (t *terminal) gaveUp(ctx context.Context, tx payment.Transaction, a answer) (payment.Outcome, error) {
+	f, err := t.last(ctx, nil)
+	proven := false
+	if err == nil {
+		proven, err = t.proves(f, tx)
+	}
+	switch {
+	case err != nil: // the question may not have been sent; the sale was
+		return payment.Outcome{}, &link.Error{Op: cmdSale, Sent: true, Err: fmt.Errorf("%w; asked at once: %w", doubt(a), err)}
+	case proven:
+		return t.settings.outcome(answer{requestID: a.requestID, command: cmdSale, status: statusDone, info: f}, payment.SourceLookup), nil
+	case !sameBaseline(f.baseline(), tx.Baseline):
+		return payment.Outcome{}, &link.Error{Op: cmdSale, Sent: true, Err: doubt(a)}
+	}
+	o := t.settings.outcome(a, payment.SourceAnswer)
+	o.Result, o.Condition, o.Text = payment.Cancelled, payment.CondCancel, "cancelled at the terminal"
+	return o, nil
+}
+
+func sameBaseline(a, b payment.Baseline) bool {
+	return a.Identity == b.Identity && a.Batch == b.Batch && string(a.Fingerprint) == string(b.Fingerprint)
+}
+
 // settles says whether a is the conclusive answer to tx.
 func (t *terminal) settles(a answer, tx payment.Transaction) bool {
 	return a.requestID == t.settings.wireID(tx.Attempt) && t.accept(a, tx) == nil
@@ -237,7 +267,7 @@ func (t *terminal) unproven(f info, tx payment.Transaction, quiet time.Duration)
 		return link.ErrInProgress
 	case !t.settings.SilentWhenBusy, f.receiptNo == "", tx.Operation == payment.Reconciliation:
 		return link.ErrUnproven
-	case now.Identity != "" && now.Identity == then.Identity && now.Batch == then.Batch && string(now.Fingerprint) == string(then.Fingerprint):
+	case now.Identity != "" && sameBaseline(now, then):
 		return link.ErrNotFound
 	}
 	return link.ErrUnproven

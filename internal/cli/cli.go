@@ -46,6 +46,7 @@ type Table struct {
 	Status    statusCmd    `cmd:"" group:"Box" help:"Show terminals and alerts."`
 	Journal   journalCmd   `cmd:"" group:"Box" help:"Search, check and copy the journal."`
 	Events    eventsCmd    `cmd:"" group:"Box" help:"Show events, and follow them."`
+	Contract  contractCmd  `cmd:"" group:"Workbench" help:"Print the MQTT contract as an AsyncAPI 3 document."`
 	Wire      wireCmd      `cmd:"" group:"Workbench" help:"Explain captured bytes."`
 	Sim       simCmd       `cmd:"" group:"Workbench" help:"Be a terminal without hardware."`
 	Settings  configCmd    `cmd:"" name:"config" group:"Box" help:"Check and explain the configuration."`

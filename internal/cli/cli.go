@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -47,6 +46,7 @@ type Table struct {
 	Status    statusCmd    `cmd:"" group:"Box" help:"Show terminals and alerts."`
 	Journal   journalCmd   `cmd:"" group:"Box" help:"Search, check and copy the journal."`
 	Events    eventsCmd    `cmd:"" group:"Box" help:"Show events, and follow them."`
+	Contract  contractCmd  `cmd:"" group:"Workbench" help:"Print the MQTT contract as an AsyncAPI 3 document."`
 	Wire      wireCmd      `cmd:"" group:"Workbench" help:"Explain captured bytes."`
 	Sim       simCmd       `cmd:"" group:"Workbench" help:"Be a terminal without hardware."`
 	Settings  configCmd    `cmd:"" name:"config" group:"Box" help:"Check and explain the configuration."`
@@ -152,14 +152,4 @@ func names(ds []link.Driver) []string {
 		all[i] = d.Name
 	}
 	return all
-}
-
-// interactive says whether a person looks at w.
-func interactive(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

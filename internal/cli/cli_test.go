@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 			e.Setenv("TILLGATE_CONFIG", "")
+			e.Setenv("GORACE", raceExit)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -82,6 +83,10 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("exit status is %d, want %d", got, want)
 	}
 }
+
+// raceExit spares each of the many short processes the second that a program
+// with the race detector sleeps before it ends.
+const raceExit = "atexit_sleep_ms=0"
 
 // patience is how long a script waits for what has to happen.
 const patience = 60 * time.Second

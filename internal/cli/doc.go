@@ -2,7 +2,8 @@
 // struct with its flags and a Run method.
 //
 // Commands that start something (run, demo, sim, broker) compose the other
-// packages; run.go shows of what a box consists. All others talk to a running
+// packages; run.go shows of what a
+// box consists, wiring.go how each part is made. All others talk to a running
 // gateway over its control socket (internal/control), since the journal is
 // locked by the process that owns it.
 //

@@ -34,6 +34,7 @@ func TestKilledAtRandom(t *testing.T) {
 	kills := number(t, "TILLGATE_KILLS", 8)
 	seed := number(t, "TILLGATE_SEED", rand.Uint64())
 	t.Logf("TILLGATE_SEED=%d", seed)
+	t.Setenv("GORACE", raceExit)
 	h := newHouse(t, rand.New(rand.NewPCG(seed, 0)))
 	for range kills {
 		box := h.start(t)

@@ -146,7 +146,11 @@ func (a *app) carryOut(c *control.Client, cmd payment.Command, asJSONOnly bool) 
 		case line.Progress != nil:
 			fmt.Fprintln(a.Err, stageText(*line.Progress))
 		case line.Terminal != nil:
-			fmt.Fprintln(a.Err, "terminal", line.Terminal.Name, "is", line.Terminal.Link, printable(line.Terminal.Error))
+			text := string(line.Terminal.Link)
+			if line.Terminal.Error != "" {
+				text += ": " + printable(line.Terminal.Error)
+			}
+			fmt.Fprintf(a.Err, "terminal %s is %s\n", line.Terminal.Name, text)
 		case line.Payment != nil:
 			last = line.Payment
 			if !control.Over(*last) && last.State != payment.StateBegun {

@@ -8,6 +8,7 @@ import (
 
 	"tillgate/internal/control"
 	"tillgate/link"
+	"tillgate/mqtt"
 )
 
 type versionCmd struct {
@@ -28,6 +29,23 @@ func (v *versionCmd) Run(a *app) error {
 		{"tags", strings.Join(w.Tags, ", ")}, {"drivers", strings.Join(w.Drivers, ", ")},
 	})
 	return nil
+}
+
+type contractCmd struct{}
+
+func (contractCmd) Help() string {
+	return `The topics, payloads and reasons, made from the types this program uses. The SHA-256 of the output is asyncapi_sha256 in the box's topic info.
+
+    tillgate contract > asyncapi.json`
+}
+
+func (contractCmd) Run(a *app) error {
+	b, err := mqtt.AsyncAPI()
+	if err != nil {
+		return err
+	}
+	_, err = a.Out.Write(b) // not a byte more: its SHA-256 is published
+	return err
 }
 
 // VersionOf reads what the toolchain has written into this program.
@@ -54,7 +72,7 @@ func VersionOf(drivers []link.Driver) control.Version {
 	return v
 }
 
-// String is the version in a few words, for logs and MQTT.
+// short is the version in a few words, for logs and MQTT.
 func short(v control.Version) string {
 	if len(v.Revision) >= 12 {
 		return fmt.Sprintf("%s (%s)", v.Version, v.Revision[:12])

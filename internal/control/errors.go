@@ -42,5 +42,8 @@ func wayIn(path string) string {
 	if g, err := user.LookupGroupId(group); err == nil {
 		group = g.Name
 	}
+	if st.Gid == 0 {
+		return "it belongs to root; use sudo, or run the gateway as a user of its own"
+	}
 	return fmt.Sprintf("it belongs to group %s; join it with `sudo usermod -aG %s $USER` and log in again, or use sudo", group, group)
 }

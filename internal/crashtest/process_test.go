@@ -65,6 +65,7 @@ func TestKilled(t *testing.T) {
 		k.kill()
 		k.start()
 		ctl.pay(k, id, 1000+int64(i))
+		ctl.sent = i + 1
 	}
 	t.Logf("%d of %d were killed before their final event was heard", killed, n)
 	ctl.audit(t, k.sim.Ledger(), n)
@@ -173,6 +174,17 @@ func (k *kiosk) kill() {
 	_ = k.cmd.Process.Kill()
 	_ = k.cmd.Wait()
 	k.cmd = nil
+}
+
+// tell logs what the journal and the bank know, for a payment that is stuck.
+func (k *kiosk) tell(id payment.ID) {
+	ledger := k.sim.Ledger()
+	for _, e := range ledger[max(0, len(ledger)-4):] {
+		k.t.Logf("bank: %+v", e)
+	}
+	show := exec.Command(k.binary, "--config", k.config, "journal", "show", "--json", string(id))
+	out, err := show.CombinedOutput()
+	k.t.Logf("journal: %v\n%s", err, out)
 }
 
 func startMosquitto(t *testing.T, binary, dir string) (address string) {

@@ -140,6 +140,11 @@ func (s *Simulator) run(r request) (rep reply, ok bool) {
 	if !ok {
 		return reply{}, false
 	}
+	return s.serve(r, wait)
+}
+
+// serve carries out a request that was accepted, after the time it takes.
+func (s *Simulator) serve(r request, wait time.Duration) (rep reply, ok bool) {
 	if wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()

@@ -100,21 +100,22 @@ func complete(text string) bool {
 }
 
 // hear carries a request out. One that takes its time does so in the
-// background: the customer goes on whatever becomes of the cable.
+// background: the customer goes on whatever becomes of the cable. The terminal
+// is busy before the next request is read.
 func (s *Simulator) hear(text string) {
 	r, err := parseRequest(text)
 	if err != nil {
 		s.log.Debug("simulated terminal ignores a request", "err", err)
 		return
 	}
-	s.mu.Lock()
-	quick := s.pace == 0 && s.script[0].slow == 0
-	s.mu.Unlock()
-	if quick || r.command == cmdLast {
-		s.speak(s.run(r))
-		return
+	wait, ok := s.accept(r)
+	switch {
+	case !ok:
+	case wait == 0:
+		s.speak(s.serve(r, 0))
+	default:
+		s.start(func() { s.speak(s.serve(r, wait)) })
 	}
-	s.start(func() { s.speak(s.run(r)) })
 }
 
 // speak sends a reply to wherever the cable is now.

@@ -24,7 +24,6 @@ func (t topics) terminal(name, what string) string {
 func (t topics) event(typ payment.EventType) string { return t.root + "event/" + level(string(typ)) }
 func (t topics) reply(client string) string         { return t.root + "reply/" + client }
 func (t topics) replay(client string) string        { return t.root + "replay/" + client }
-func (t topics) command(v string) string            { return t.root + "command/" + v }
 
 // probe is the event type that stands in for gateway.started where retention
 // took that one away. It has no number and is never in the outbox.

@@ -175,11 +175,23 @@ func makeStreams(srv *server.Server, u User) error {
 		{Name: "$MQTT_qos2in", Subjects: []string{"$MQTT.qos2.in.>"}, Retention: jetstream.LimitsPolicy, MaxBytes: maxSessions, MaxAge: time.Minute, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true},
 	} {
 		conf.Storage, conf.Replicas = jetstream.FileStorage, 1
-		if _, err := js.CreateOrUpdateStream(ctx, conf); err != nil {
+		if err := makeStream(ctx, js, conf); err != nil {
 			return fmt.Errorf("%s: %w", conf.Name, err)
 		}
 	}
 	return nil
+}
+
+// makeStream creates a stream, or gives an existing one its limits. A client that
+// connects meanwhile makes the server create it between the two: then it is
+// there at the next try.
+func makeStream(ctx context.Context, js jetstream.JetStream, conf jetstream.StreamConfig) (err error) {
+	for range 3 {
+		if _, err = js.CreateOrUpdateStream(ctx, conf); !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return err
+		}
+	}
+	return err
 }
 
 // logger passes the server's warnings and errors on, one a line. Values of

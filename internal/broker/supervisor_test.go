@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -86,6 +88,36 @@ func TestChildServes(t *testing.T) {
 		t.Error("a wrong password was accepted")
 	}
 	t.Logf("child resident: %s", resident(s.Health().PID))
+}
+
+// Clients that knock while the child is still making its streams do not end it:
+// the server makes what they need, and the child gives it its limits.
+func TestClientsDuringStart(t *testing.T) {
+	for range 8 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		s := &Supervisor{Port: port}
+		s.init()
+		knocking, stop := context.WithCancel(t.Context())
+		var clients sync.WaitGroup
+		for range 4 {
+			clients.Go(func() {
+				for knocking.Err() == nil {
+					_ = canary(knocking, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), s.canary)
+				}
+			})
+		}
+		supervise(t, s, "broker")
+		stop()
+		clients.Wait()
+		if n := s.Health().Restarts; n != 0 {
+			t.Errorf("the child ended %d times", n)
+		}
+	}
 }
 
 func resident(pid int) string {

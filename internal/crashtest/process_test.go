@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -182,9 +183,13 @@ func (k *kiosk) tell(id payment.ID) {
 	for _, e := range ledger[max(0, len(ledger)-4):] {
 		k.t.Logf("bank: %+v", e)
 	}
-	show := exec.Command(k.binary, "--config", k.config, "journal", "show", "--json", string(id))
-	out, err := show.CombinedOutput()
-	k.t.Logf("journal: %v\n%s", err, out)
+	for _, ask := range [][]string{{"journal", "show", "--json", string(id)}, {"status", "--json"}} {
+		out, err := exec.Command(k.binary, append([]string{"--config", k.config}, ask...)...).CombinedOutput()
+		k.t.Logf("%s: %v\n%s", ask[0], err, out)
+	}
+	_ = k.cmd.Process.Signal(syscall.SIGQUIT) // its goroutines go to the log
+	_ = k.cmd.Wait()
+	k.cmd = nil
 }
 
 func startMosquitto(t *testing.T, binary, dir string) (address string) {

@@ -219,6 +219,7 @@ const DefaultLongest = 300 * time.Second
 
 // SimulatorConfig is what a simulator is given.
 type SimulatorConfig struct {
+	Name     string        // of the terminal: two of different names are two terminals, with serial numbers of their own
 	Ledger   string        // file that keeps the simulated bank's ledger; "" keeps it in memory
 	Script   []string      // behaviours by name, one for each money command; the last one stays
 	Currency string        // "" is the driver's usual one

@@ -73,7 +73,7 @@ func (b *box) terminal(rest context.Context, t config.Terminal) (gateway.Termina
 	}
 	if t.Simulated() {
 		sim, err := t.Spec.Simulate(link.SimulatorConfig{
-			Ledger: filepath.Join(b.config.Data, "simulated-"+t.Name+".json"), Currency: t.Currency, Pace: simPace, Log: b.log,
+			Name: t.Name, Ledger: filepath.Join(b.config.Data, "simulated-"+t.Name+".json"), Currency: t.Currency, Pace: simPace, Log: b.log,
 		})
 		if err != nil {
 			return gateway.Terminal{}, err

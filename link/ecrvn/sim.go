@@ -22,8 +22,9 @@ import (
 // goes to the cable that is plugged in when it is done. All methods are safe
 // for concurrent use.
 type Simulator struct {
-	pace time.Duration
-	log  *slog.Logger
+	number int // of the terminal, from its name
+	pace   time.Duration
+	log    *slog.Logger
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -64,7 +65,7 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simulator ecrvn: ledger: %w", err)
 	}
-	s := &Simulator{pace: c.Pace, log: c.Log, script: script, mood: script[0], state: st, file: c.Ledger, conns: map[link.Conn]bool{}}
+	s := &Simulator{number: numberOf(c.Name), pace: c.Pace, log: c.Log, script: script, mood: script[0], state: st, file: c.Ledger, conns: map[link.Conn]bool{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

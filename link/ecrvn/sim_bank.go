@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -145,10 +146,20 @@ func (s *Simulator) closeBatch() {
 	s.state.Receipt, s.state.Opened = 0, len(s.state.Entries)
 }
 
-func (s *Simulator) tid() string { return fmt.Sprintf("%08d", 122+s.state.Unit) }
+// tid and serial are those of the document's terminal, moved on by the name and
+// by how often another one was put at the cable.
+func (s *Simulator) tid() string { return fmt.Sprintf("%08d", (122+s.number+s.state.Unit)%100_000_000) }
 
 func (s *Simulator) serial() string {
-	return fmt.Sprintf("171407333221017301513%03d", 850+s.state.Unit)
+	return fmt.Sprintf("17140733322%013d", 1017301513850+int64(s.number)*1000+int64(s.state.Unit))
+}
+
+// numberOf spreads names over terminal numbers; "" is the document's own.
+func numberOf(name string) int {
+	if name == "" {
+		return 0
+	}
+	return int(crc32.ChecksumIEEE([]byte(name)) % 90_000_000)
 }
 
 func six(n int) string {

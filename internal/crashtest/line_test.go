@@ -11,21 +11,35 @@ import (
 // is carried out or after it. As with any Conn, n says what the line took.
 type lineBreak struct {
 	mu    sync.Mutex
-	at    int // 0: never
-	after bool
+	at    int  // 0: never
+	after bool // both are set before begin
 	seen  int
+	armed bool
 }
 
 var errLine = errors.New("the line broke here")
 
 func (l *lineBreak) over(c link.Conn) link.Conn { return &brokenConn{Conn: c, line: l} }
 
+// begin counts from here; at and after are set before.
+func (l *lineBreak) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen, l.armed = 0, true
+}
+
+func (l *lineBreak) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen
+}
+
 // next counts one operation and says whether the line breaks at it.
 func (l *lineBreak) next() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seen++
-	return l.seen == l.at
+	return l.armed && l.seen == l.at
 }
 
 type brokenConn struct {

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -186,6 +188,12 @@ func (k *kiosk) tell(id payment.ID) {
 	for _, ask := range [][]string{{"journal", "show", "--json", string(id)}, {"status", "--json"}} {
 		out, err := exec.Command(k.binary, append([]string{"--config", k.config}, ask...)...).CombinedOutput()
 		k.t.Logf("%s: %v\n%s", ask[0], err, out)
+	}
+	stacks := make([]byte, 1<<20)
+	for g := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		if strings.Contains(g, "ecrvn") {
+			k.t.Logf("the terminal's own goroutine:\n%s", g)
+		}
 	}
 	_ = k.cmd.Process.Signal(syscall.SIGQUIT) // its goroutines go to the log
 	_ = k.cmd.Wait()

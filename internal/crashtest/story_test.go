@@ -132,15 +132,18 @@ func play(t *testing.T, s story, script []string, mut mutation, prepare func(*bo
 		}
 		b.mu.Lock()
 		b.armed = true
-		b.line.seen = 0
-		b.mu.Unlock()
 		if prepare != nil {
 			prepare(b)
 		}
+		b.mu.Unlock()
+		b.line.begin()
 		violations = s.run(b)
 		time.Sleep(time.Minute) // what the bank approves late, it has approved by now
 		violations = append(violations, b.audit()...)
-		writes, operations = b.writes, b.line.seen
+		b.mu.Lock()
+		writes = b.writes
+		b.mu.Unlock()
+		operations = b.line.count()
 	})
 	return violations, writes, operations
 }

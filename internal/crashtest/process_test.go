@@ -16,11 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
-
 	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/link/ecrvn"
+	"tillgate/link/linktest"
 )
 
 // kills is how many payments the real binary is killed in. KILLS changes it
@@ -144,7 +143,8 @@ func (k *kiosk) terminal() string {
 		k.t.Fatal(err)
 	}
 	k.sim = sim
-	master, slave, err := pty.Open()
+	master, port := linktest.NewPTY(k.t)
+	slave, err := os.OpenFile(port, os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func (k *kiosk) terminal() string {
 		slave.Close()
 		<-served
 	})
-	return slave.Name()
+	return port
 }
 
 func (k *kiosk) start() {

@@ -3,25 +3,50 @@ package linktest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
 )
 
+// NewPTY makes a pseudo-terminal: the terminal's end of a serial line, and the
+// name of the port on ours. The end is on the poller, so that deadlines and
+// Close work: libraries that ask a file for its descriptor make it blocking, and
+// then a simulator cannot tell where a request without a terminator ends.
+func NewPTY(t testing.TB) (theirs *os.File, port string) {
+	t.Helper()
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatalf("opening a pseudo-terminal: %v", err)
+	}
+	number := 0
+	if err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err == nil {
+		number, err = unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	}
+	if err != nil {
+		unix.Close(fd)
+		t.Fatalf("opening a pseudo-terminal: %v", err)
+	}
+	theirs = os.NewFile(uintptr(fd), "/dev/ptmx")
+	t.Cleanup(func() { theirs.Close() })
+	return theirs, fmt.Sprintf("/dev/pts/%d", number)
+}
+
 // OpenPTY makes a raw pseudo-terminal: two ends of one serial line. Both are on
 // the poller, so that deadlines and Close work as on a real port.
 func OpenPTY(t testing.TB) (ours, theirs link.Conn) {
 	t.Helper()
-	master, slave, err := pty.Open()
+	master, port := NewPTY(t)
+	slave, err := os.OpenFile(port, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		t.Fatalf("opening a pseudo-terminal: %v", err)
 	}
-	t.Cleanup(func() { master.Close(); slave.Close() })
+	t.Cleanup(func() { slave.Close() })
 	raw, err := slave.SyscallConn()
 	if err != nil {
 		t.Fatal(err)

@@ -117,9 +117,16 @@ func (x *lanes) one(lane string, id payment.ID) {
 		x.b.Errorf("%s is %s: %s", id, r.Status, r.Text)
 		return
 	}
-	for changed := x.gateway.Changed(); !ready(x.gateway, lane); changed = x.gateway.Changed() {
-		if ready(x.gateway, lane) {
-			break
+	// The reply comes before the lane shows that it is busy, so that it looks
+	// ready is not enough.
+	over := func() bool {
+		rec, err := x.journal.Find(id)
+		return err == nil && rec.State == payment.StateFinal && ready(x.gateway, lane)
+	}
+	for {
+		changed := x.gateway.Changed()
+		if over() {
+			return
 		}
 		<-changed
 	}

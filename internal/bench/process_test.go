@@ -81,14 +81,13 @@ func count(b *testing.B, log string) (t traced) {
 	}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
-		resumed := strings.Contains(line, "resumed>")
 		switch {
 		case strings.Contains(line, "pwrite"):
 			if m := written.FindStringSubmatch(line); m != nil {
 				n, _ := strconv.Atoi(m[1])
 				t.bytes += n
 			}
-		case !resumed: // an interrupted line is there twice
+		case strings.Contains(line, "sync("): // not a second time where it is resumed, and no signal
 			t.flushes++
 		}
 	}

@@ -42,6 +42,8 @@ var rooms = []room{
 		why: "the embedded broker is a child process that must not touch a payment"},
 	{name: "internal/crashtest", inside: []string{"*"}, outside: []string{"*"}, tests: true,
 		why: "it breaks things on purpose"},
+	{name: "internal/bench", inside: []string{"*"}, outside: []string{"*"}, tests: true,
+		why: "it measures the others"},
 	{name: "internal/arch", tests: true,
 		why: "it only looks at the others"},
 

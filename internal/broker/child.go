@@ -1,3 +1,5 @@
+//go:build !nobroker
+
 package broker
 
 import (
@@ -15,6 +17,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// Built says whether this binary has the broker in it.
+const Built = true
 
 // Main is the child process: it reads a [Config] from stdin, serves until
 // stdin ends or the parent is gone, and returns the exit status. It writes one
@@ -35,9 +40,6 @@ func Main(stdin io.Reader, stdout, stderr io.Writer) int {
 
 // memoryLimit keeps the child's heap small: a kiosk has little.
 const memoryLimit = 24 << 20
-
-// startWithin is how long the server may take until it accepts clients.
-const startWithin = 10 * time.Second
 
 func serve(conf Config, stdin io.Reader, stdout, stderr io.Writer, parent int) error {
 	debug.SetMemoryLimit(memoryLimit)

@@ -16,6 +16,9 @@ import (
 	"time"
 )
 
+// startWithin is how long the server may take until it accepts clients.
+const startWithin = 10 * time.Second
+
 // child runs one child to its end. It ends it when ctx does or the canary dies.
 func (s *Supervisor) child(ctx context.Context, command []string, conf Config) error {
 	cmd := exec.Command(command[0], command[1:]...)

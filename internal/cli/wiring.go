@@ -95,6 +95,9 @@ func (b *box) terminals() []control.Terminal {
 
 // embed prepares the embedded broker.
 func (b *box) embed() error {
+	if !broker.Built {
+		return errors.New("this binary was built without the embedded broker (tag nobroker): name a broker under mqtt.destinations, and leave mqtt.broker.enabled out or false")
+	}
 	m := b.config.MQTT.Broker
 	host, text, err := net.SplitHostPort(m.Address)
 	if err != nil {

@@ -140,6 +140,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	for _, l := range g.lanes {
 		lanes.Go(func() { l.run(ctx, hard) })
 	}
+	lanes.Go(func() { g.remind(ctx) })
 	<-ctx.Done()
 	close(g.stopping)
 	g.board.update(func(s *state) { s.stopping = true })
@@ -163,6 +164,25 @@ func (g *Gateway) findOrphans() {
 	for _, rec := range open {
 		if g.byName[rec.Terminal] == nil {
 			g.Raise(payment.AlertOrphan, "payments of a terminal that is no longer configured are not settled: configure it again, or `tillgate resolve --force`", rec.ID)
+		}
+	}
+}
+
+// lookBack is how far back a start looks for what a person still has to see to.
+const lookBack = 7 * 24 * time.Hour
+
+// remind raises again what a restart has made everybody forget. It takes its
+// time behind a long history, so nothing waits for it.
+func (g *Gateway) remind(ctx context.Context) {
+	for rec, err := range g.journal.Since(g.now().Time.Add(-lookBack)) {
+		switch {
+		case err != nil || ctx.Err() != nil:
+			return
+		case !rec.NeedsPerson():
+		case rec.Contradicted != nil:
+			g.Raise(payment.AlertContradicted, contradictedText, rec.ID)
+		default:
+			g.Raise(payment.AlertUnreversed, unreversedText, rec.ID)
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package gateway_test
 
 import (
+	"iter"
 	"testing"
 	"time"
 
+	"tillgate/internal/gateway"
 	"tillgate/internal/payment"
 )
 
@@ -136,6 +138,25 @@ func TestDailyCap(t *testing.T) {
 		time.Sleep(25 * time.Hour)
 		w.accepted("A4", 1000)
 		w.result("A4", payment.Approved)
+	})
+}
+
+// pastless is a journal whose past takes for ever to read.
+type pastless struct{ gateway.Journal }
+
+func (pastless) Since(time.Time) iter.Seq2[payment.Record, error] {
+	return func(func(payment.Record, error) bool) { time.Sleep(time.Hour) }
+}
+
+// A terminal without a daily cap and a schedule sells at once, however much was
+// sold before.
+func TestPastIsNotReadInVain(t *testing.T) {
+	bubble(t, nil, func(w *world) {
+		w.stop()
+		w.wrap = func(j gateway.Journal) gateway.Journal { return pastless{j} }
+		w.start()
+		w.accepted("A1", 1000)
+		w.result("A1", payment.Approved)
 	})
 }
 

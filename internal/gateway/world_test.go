@@ -29,6 +29,7 @@ type world struct {
 	opt   gateway.Options
 	term  gateway.Terminal
 	more  []gateway.Terminal // lanes beside term
+	wrap  func(gateway.Journal) gateway.Journal
 
 	stop   func()
 	mu     sync.Mutex
@@ -96,6 +97,9 @@ func (w *world) start() {
 	}
 	opt := w.opt
 	opt.Terminals, opt.Journal, opt.Now = append([]gateway.Terminal{w.term}, w.more...), s, w.now
+	if w.wrap != nil {
+		opt.Journal = w.wrap(s)
+	}
 	if testing.Verbose() {
 		opt.Log = slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	}

@@ -138,6 +138,9 @@ func (b *box) start() {
 	settings := ecrvn.Driver().Settings().(*ecrvn.Settings)
 	settings.SilentWhenBusy = true
 	driver := ecrvn.Driver()
+	if b.mut.driver != nil {
+		b.mut.driver(&driver)
+	}
 	if b.mut.terminal != nil {
 		open := driver.Open
 		driver.Open = func(ctx context.Context, c link.Config) (link.Terminal, error) {

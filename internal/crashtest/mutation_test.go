@@ -3,6 +3,7 @@ package crashtest
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // mutation plants one known fault. The zero value plants none.
 type mutation struct {
 	name     string
+	driver   func(*link.Driver)
 	terminal func(link.Terminal) link.Terminal
 	journal  func(gateway.Journal) gateway.Journal
 }
@@ -41,6 +43,57 @@ func (m mutant) Lookup(ctx context.Context, tx payment.Transaction, quiet time.D
 
 func (m mutant) Baseline(ctx context.Context, tx payment.Transaction) (payment.Baseline, error) {
 	return m.Terminal.(link.Baseliner).Baseline(ctx, tx)
+}
+
+// fragile is a terminal whose diagnosis overwrites what a lookup reads, as an
+// echo does on some. The box remembers it, since the terminal does.
+type fragile struct {
+	mutant
+	spoiled *atomic.Bool
+}
+
+func (f fragile) Execute(ctx context.Context, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error) {
+	f.spoiled.Store(false)
+	return f.Terminal.Execute(ctx, tx, d)
+}
+
+func (f fragile) Diagnose(ctx context.Context) (link.Diagnosis, error) {
+	f.spoiled.Store(true)
+	return f.Terminal.(link.Diagnoser).Diagnose(ctx)
+}
+
+func (f fragile) Lookup(ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
+	if f.spoiled.Load() {
+		return payment.Outcome{}, link.ErrUnproven
+	}
+	return f.Terminal.Lookup(ctx, tx, quiet)
+}
+
+// fragileTerminal is no fault: it is a terminal that a driver has to describe
+// rightly, as preserving what preserves.
+func fragileTerminal(name string, preserving ...payment.Operation) mutation {
+	spoiled := &atomic.Bool{}
+	return mutation{
+		name:     name,
+		driver:   func(d *link.Driver) { d.Preserving = preserving },
+		terminal: func(t link.Terminal) link.Terminal { return fragile{mutant{Terminal: t}, spoiled} },
+	}
+}
+
+// A diagnosis is never sent while its evidence is needed, if the driver does
+// not say that it preserves it.
+func TestDiagnosisWaits(t *testing.T) {
+	m := fragileTerminal("honest")
+	for _, sc := range []scene{{saleStory, []string{"lost-answer", "approve"}}, {saleStory, []string{"reboot", "approve"}}, {rollbackStory, []string{"lost-answer", "approve"}}} {
+		found, writes, _ := play(t, sc.story, sc.script, m, nil)
+		for n := 1; n <= writes; n++ {
+			more, _, _ := play(t, sc.story, sc.script, m, func(b *box) { b.countdown = n })
+			found = append(found, more...)
+		}
+		for _, v := range found {
+			t.Errorf("%s: %s", sc.story.name, v)
+		}
+	}
 }
 
 // splitJournal writes the steps first and the events afterwards.
@@ -108,6 +161,7 @@ var mutations = []mutation{
 			return t.Lookup(ctx, tx, quiet)
 		}}
 	}},
+	fragileTerminal("a diagnosis is made while in doubt", payment.Diagnosis),
 	{name: "the baseline is not compared", terminal: func(t link.Terminal) link.Terminal {
 		return mutant{Terminal: t, lookup: func(t link.Terminal, ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
 			o, err := t.Lookup(ctx, tx, quiet)

@@ -67,7 +67,7 @@ func decode(b []byte) (answer, error) {
 			hasError = true
 			a.failed = text(v) != "false"
 		case strings.HasPrefix(key, "errorDe"): // errorDescription, -Decsription, -Descritption
-			a.text = clip(text(v), 2*maxValue)
+			a.text = maskNumbers(clip(text(v), 2*maxValue))
 		}
 		return nil
 	})

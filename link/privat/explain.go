@@ -79,7 +79,7 @@ func explainAnswer(w io.Writer, a answer, b []byte) {
 	fmt.Fprintf(w, "answer to %s, %d bytes: %s\n", printable(a.method), len(b), meaning(a))
 	row(w, "responseCode", a.code)
 	row(w, "error", fmt.Sprint(a.failed))
-	row(w, "errorDescription", maskNumbers(a.text))
+	row(w, "errorDescription", a.text)
 	row(w, "  pan", a.card.String())
 	for _, key := range keptKeys {
 		row(w, "  "+key, *a.field(key))

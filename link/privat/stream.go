@@ -14,6 +14,7 @@ import (
 const (
 	maxLate      = 64              // answers that wait to be looked at
 	writeTimeout = 5 * time.Second // for one request: 200 bytes take 18 ms at 115200 baud
+	maxTries     = 16              // braces at which a message is looked for
 	closeTimeout = time.Second     // what link.Terminal allows
 )
 
@@ -83,22 +84,24 @@ func (s *stream) deliver(b []byte) {
 	}
 }
 
-// decodeLast reads a frame. If it is none, what begins with the last {"method"
-// in it may be one: the rest of a message that was cut off stands before it.
-// Inside a string its quotes would be escaped.
+// decodeLast reads a frame. If it is none, an object at its end may be one: the
+// rest of a message that was cut off stands before it. It is looked for at the
+// last braces before a "method" or an "error"; inside a string their quotes would
+// be escaped.
 func decodeLast(b []byte) (answer, error) {
 	a, err := decode(b)
-	if err == nil {
-		return a, nil
-	}
-	for _, begin := range []string{`{"method"`, `{"error"`} {
-		if i := bytes.LastIndex(b, []byte(begin)); i > 0 {
-			if a, again := decode(b[i:]); again == nil {
+	end := len(b)
+	for tries := 0; err != nil && tries < maxTries; tries++ {
+		if end = bytes.LastIndexByte(b[:end], '{'); end <= 0 {
+			break
+		}
+		if inner := bytes.TrimLeft(b[end+1:], " \r\n\t"); bytes.HasPrefix(inner, []byte(`"method"`)) || bytes.HasPrefix(inner, []byte(`"error"`)) {
+			if a, again := decode(b[end:]); again == nil {
 				return a, nil
 			}
 		}
 	}
-	return answer{}, err
+	return a, err
 }
 
 // late returns the answers that came while nobody waited for them.

@@ -389,3 +389,45 @@ func TestSettings(t *testing.T) {
 		t.Errorf("opened with a bad profile: %v", err)
 	}
 }
+
+// TestOldTerminal: without GetReceiptInfo there is no baseline, so nothing is
+// sold; a lookup says that it cannot know.
+func TestOldTerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		go func() {
+			f := newFrames(theirs)
+			for {
+				b, err := f.next()
+				if err != nil {
+					return
+				}
+				r, _ := parseRequest(b)
+				say := `{"method":"ServiceMessage","step":0,"params":{"msgType":" methodNotImplemented"},"error":false,"errorDescription":""}`
+				switch r.method {
+				case methodPing:
+					say = `{"method":"PingDevice","step":0,"params":{"code":"00"},"error":false}`
+				case methodInfo:
+					say = `{"method":"GetTerminalInfo","step":0,"params":{"version":"T5PRVa_03K TKASPRBK80321-922-618"},"error":false}`
+				}
+				if _, err := theirs.Write([]byte(say + "\x00")); err != nil {
+					return
+				}
+			}
+		}()
+		s := defaults()
+		s.Dialogue = DialogueSingle
+		term, err := Open(t.Context(), link.Config{Settings: s, Dial: func(context.Context) (link.Conn, error) { return ours, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer term.Close()
+		r := rig{t: t}
+		if _, err := r.try(term.(*terminal), payment.Purchase, 100, none); payment.ReasonOf(err) != payment.ReasonBaseline {
+			t.Errorf("baseline: got %v, want a refusal", err)
+		}
+		if _, err := term.Lookup(t.Context(), payment.Transaction{}, time.Hour); !errors.Is(err, link.ErrUnproven) {
+			t.Errorf("lookup: got %v, want %v", err, link.ErrUnproven)
+		}
+	})
+}

@@ -231,6 +231,7 @@ func TestCheck(t *testing.T) {
 		{"tillgate/link/frame", "tillgate/link", "framings are bytes"},
 		{"tillgate/link/ecrvn", "tillgate/link/qfpay", "knows no other driver"},
 		{"tillgate/link/ecrvn", "tillgate/serialio", "a Conn it is given"},
+		{"tillgate/link/privat", "tillgate/link/ecrvn", "knows no other driver"},
 		{"tillgate/link", "tillgate/store", "it knows no driver, no lane, no journal"},
 		{"tillgate/store", "tillgate/mqtt", "knows no terminal and no broker"},
 		{"tillgate/store", "tillgate/link", "knows no terminal and no broker"},

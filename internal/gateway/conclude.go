@@ -53,6 +53,8 @@ func (l *lane) approve(b *batch, term link.Terminal, rec *payment.Record, o paym
 		owe("approved for " + o.Amount.String() + " only")
 	case o.Offline && reversible && l.cfg.ReverseOffline:
 		owe("approved without the bank")
+	case o.Signature && reversible:
+		owe("approved against a signature, which nobody looks at here")
 	case rec.FulfilWithin > 0 && rec.Operation == payment.Purchase:
 		b.step(rec, payment.Step{Kind: payment.StepAuthorised, Outcome: &o}).announce(payment.EventAuthorised, *rec)
 		l.held[rec.ID] = true

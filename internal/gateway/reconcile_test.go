@@ -298,6 +298,7 @@ func TestPolicies(t *testing.T) {
 		{"less is kept", payment.Outcome{Result: payment.Approved, Amount: vnd(900)}, func(t *gateway.Terminal) { t.AcceptPartial = true }, payment.Approved},
 		{"offline is kept", payment.Outcome{Result: payment.Approved, Amount: vnd(1000), Offline: true}, nil, payment.Approved},
 		{"offline is reversed", payment.Outcome{Result: payment.Approved, Amount: vnd(1000), Offline: true}, func(t *gateway.Terminal) { t.ReverseOffline = true }, payment.Unreversed},
+		{"a signature is wanted", payment.Outcome{Result: payment.Approved, Amount: vnd(1000), Signature: true}, nil, payment.Unreversed},
 		{"a discount that was agreed", payment.Outcome{Result: payment.Approved, Amount: vnd(800), Discount: vnd(800)}, nil, payment.Approved},
 	} {
 		synctest.Test(t, func(t *testing.T) {

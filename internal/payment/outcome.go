@@ -116,6 +116,10 @@ type Outcome struct {
 	Receipt   []string   `json:"receipt,omitempty"`
 	Offline   bool       `json:"offline,omitempty"` // approved by the terminal without its host
 
+	// Signature is set on an approval that holds only with a signature which
+	// nobody at this terminal looks at: it is reversed.
+	Signature bool `json:"signature,omitempty"`
+
 	// Attempt is set on an answer that belongs to another attempt than the one
 	// that was waited for: Transaction.Attempt, or as many of its first
 	// characters as the terminal's protocol carries.

@@ -110,7 +110,7 @@ func reversal(t *testing.T, s Subject, settings any) {
 			t.Fatal(err)
 		}
 		back := b.purchase()
-		back.Operation, back.Original, back.Order = payment.Reversal, o.Reference, ""
+		back.Operation, back.Original, back.Order, back.Amount = payment.Reversal, o.Reference, "", tx.Amount
 		if err := baseline(term, &back); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func reversal(t *testing.T, s Subject, settings any) {
 			t.Errorf("lookup: got %+v, %v", o, err)
 		}
 		twice := b.purchase()
-		twice.Operation, twice.Original, twice.Order = payment.Reversal, back.Original, ""
+		twice.Operation, twice.Original, twice.Order, twice.Amount = payment.Reversal, back.Original, "", tx.Amount
 		if err := baseline(term, &twice); !errors.Is(err, link.ErrNotReversible) {
 			t.Errorf("once more: got %v, want %v", err, link.ErrNotReversible)
 		}
@@ -270,7 +270,7 @@ func hostile(t *testing.T, s Subject, settings any) {
 			line.inject(j)
 			o, err := term.Execute(context.Background(), tx, link.Dialogue{})
 			b.judge(fmt.Sprintf("junk %d", i), tx, o, err)
-			if o, err := b.lookup(fmt.Sprintf("junk %d", i), term, tx, time.Second, false); err != nil || o.Result != payment.Approved {
+			if o, err := b.lookup(fmt.Sprintf("junk %d", i), term, tx, time.Second, false); !s.blind(settings, err) && (err != nil || o.Result != payment.Approved) {
 				t.Errorf("junk %d: lookup on the same line: got %+v, %v", i, o, err)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,15 @@ type Subject struct {
 	// Slow approves, and takes 20 seconds longer to do it. SlowDecline declines.
 	Slow, SlowDecline string
 
+	// Positional says that no id travels: under the driver's own profile the last
+	// transaction proves nothing, and a lookup may say that it does not know.
+	// Payments are told apart in the ledger by their amounts.
+	Positional bool
+
+	// Dials is how many connections Open makes before the one that it keeps,
+	// which is the one that is broken.
+	Dials int
+
 	// Junk is what a hostile or broken line sends; the suite adds its own.
 	Junk [][]byte
 
@@ -70,6 +80,12 @@ type bench struct {
 	n        int                       // attempts so far
 }
 
+// blind says whether err is all that a lookup can say under this profile.
+func (s Subject) blind(settings any, err error) bool {
+	own := s.Driver.Settings != nil && reflect.DeepEqual(settings, s.Driver.Settings())
+	return s.Positional && own && (errors.Is(err, link.ErrInProgress) || errors.Is(err, link.ErrUnproven))
+}
+
 func newBench(t *testing.T, s Subject, settings any, script ...string) *bench {
 	t.Helper()
 	sim, err := s.Driver.Simulate(link.SimulatorConfig{Script: script, Currency: s.Currency})
@@ -86,12 +102,13 @@ func pipe(*bench) (link.Conn, link.Conn) {
 
 // open connects to the simulator as it is.
 func (b *bench) open() (link.Terminal, error) {
+	dials := 0
 	return b.s.Driver.Open(context.Background(), link.Config{
 		Name: "under-test", Currency: b.s.Currency, Longest: longest, Settings: b.settings,
 		Dial: func(context.Context) (link.Conn, error) {
 			ours, theirs := b.dial(b)
 			go b.sim.Serve(context.Background(), theirs)
-			if b.wrap != nil {
+			if dials++; b.wrap != nil && dials > b.s.Dials {
 				ours = b.wrap(ours)
 				b.wrap = nil
 			}
@@ -123,13 +140,17 @@ func (b *bench) close(term link.Terminal) {
 	b.sim.Close()
 }
 
-// purchase is a new attempt for 123456 minor units, without a baseline.
+// purchase is a new attempt, without a baseline, for 123456 minor units or
+// thereabouts.
 func (b *bench) purchase() payment.Transaction {
 	b.n++
-	id := fmt.Sprintf("T%d", b.n)
+	id, minor := fmt.Sprintf("T%d", b.n), int64(123456)
+	if b.s.Positional {
+		minor += int64(b.n)
+	}
 	return payment.Transaction{
 		Request: payment.Request{ID: payment.ID("test-" + id), Order: "order-" + id, Operation: payment.Purchase,
-			Amount: payment.Money{Minor: 123456, Currency: b.s.Currency}},
+			Amount: payment.Money{Minor: minor, Currency: b.s.Currency}},
 		Attempt: id + strings.Repeat("A", 20-len(id)),
 	}
 }
@@ -151,9 +172,12 @@ func (b *bench) sell(ctx context.Context, term link.Terminal, tx *payment.Transa
 }
 
 // charged lists what the bank charged for an attempt. A terminal may carry only
-// the first characters of its id.
+// the first characters of its id, or none.
 func (b *bench) charged(tx payment.Transaction) (all []link.Entry) {
 	for _, e := range b.sim.Ledger() {
+		if b.s.Positional && e.Charged && e.Amount == tx.Amount {
+			all = append(all, e)
+		}
 		if e.Charged && e.Attempt != "" && strings.HasPrefix(tx.Attempt, e.Attempt) {
 			all = append(all, e)
 		}

@@ -112,7 +112,9 @@ func lostAnswers(t *testing.T, s Subject, settings any) {
 				again := b.mustOpen()
 				defer again.Close()
 				for _, quiet := range []time.Duration{time.Second, time.Second, longest + time.Second} {
-					if o, err := b.lookup("lookup", again, tx, quiet, false); err != nil || o.Result != payment.Approved || o.Source != payment.SourceLookup {
+					if o, err := b.lookup("lookup", again, tx, quiet, false); s.blind(settings, err) {
+						continue
+					} else if err != nil || o.Result != payment.Approved || o.Source != payment.SourceLookup {
 						t.Errorf("lookup after %v: got %+v, %v, want approved", quiet, o, err)
 					}
 				}
@@ -191,7 +193,9 @@ func lateApprovals(t *testing.T, s Subject, settings any) {
 					}
 					time.Sleep(10 * time.Second)
 				}
-				t.Error("the approval is never found")
+				if _, err := b.lookup("lookup", again, tx, time.Minute, true); !s.blind(settings, err) {
+					t.Error("the approval is never found")
+				}
 			})
 		})
 	}

@@ -1,0 +1,284 @@
+package privat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// Driver is this protocol, for the list of drivers.
+func Driver() link.Driver {
+	return link.Driver{
+		Name:  "privat",
+		Title: "PrivatBank ECR JSON over TCP, USB or RS232",
+		Operations: []payment.Operation{
+			payment.Purchase, payment.Refund, payment.Reversal, payment.Preauthorization, payment.Completion,
+			payment.Reconciliation, payment.Lookup, payment.Diagnosis,
+		},
+		Preserving: []payment.Operation{payment.Lookup, payment.Diagnosis},
+		CanAbort:   true,
+		Settings:   func() any { return defaults() },
+		Check:      check,
+		Open:       Open,
+		Explain:    Explain,
+		Simulate:   func(c link.SimulatorConfig) (link.Simulator, error) { return NewSimulator(c) },
+	}
+}
+
+// terminal is one open connection. One goroutine owns it.
+type terminal struct {
+	line     *stream
+	settings *Settings
+	currency string
+	longest  time.Duration
+	log      *slog.Logger
+	identity string // as the terminal last told it
+
+	// unanswered is a money command that was sent on this connection and given
+	// up. The terminal answers each, in the order in which it took them.
+	unanswered struct{ attempt, method string }
+
+	// strays are answers to money commands that came while something else was
+	// asked. They wait for a Lookup, or for the next Execute.
+	strays []stray
+
+	// seen are the receipts that came with answers on this connection, and
+	// whose they are.
+	seen map[string]string
+}
+
+// stray is an answer whose command was given up: on this connection, then its
+// attempt is known, or on an earlier one.
+type stray struct {
+	answer
+	attempt string
+}
+
+var (
+	_ link.Terminal  = (*terminal)(nil)
+	_ link.Baseliner = (*terminal)(nil)
+	_ link.Diagnoser = (*terminal)(nil)
+)
+
+// Open makes a connection in the profile's dialogue. The one that the document
+// vouches for (2.) is:
+//
+//	connect   00 PingDevice 00   answer   close   pause
+//	connect      identify   00   answer   close   pause
+//	connect and stay
+//
+// A terminal that serves a customer says deviceBusy to PingDevice: it is there.
+func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
+	s, ok := c.Settings.(*Settings)
+	if !ok {
+		s = defaults()
+	}
+	if err := s.Validate(); err != nil {
+		return nil, &link.Error{Op: "open", Err: err}
+	}
+	if c.Dial == nil {
+		return nil, &link.Error{Op: "open", Err: errors.New("the configuration has no way to open the address")}
+	}
+	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log, seen: map[string]string{}}
+	if t.longest <= 0 {
+		t.longest = link.DefaultLongest
+	}
+	if t.currency == "" {
+		t.currency = "UAH"
+	}
+	if t.log == nil {
+		t.log = slog.New(slog.DiscardHandler)
+	}
+	t.log = t.log.With("terminal", c.Name)
+	if err := t.connect(ctx, c.Dial); err != nil {
+		if t.line != nil {
+			t.line.close()
+		}
+		if _, ok := errors.AsType[*link.Error](err); !ok {
+			err = &link.Error{Op: "open", Err: err}
+		}
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *terminal) connect(ctx context.Context, dial func(context.Context) (link.Conn, error)) error {
+	steps := []func(context.Context) error{t.handshake, t.identify, t.whoAreYou}
+	for i, step := range steps {
+		if i == 0 || t.settings.Dialogue == DialogueReference {
+			conn, err := dial(ctx)
+			if err != nil {
+				return err
+			}
+			t.line = newStream(conn, t.log)
+		}
+		if err := step(ctx); err != nil {
+			return err
+		}
+		if i < len(steps)-1 && t.settings.Dialogue == DialogueReference {
+			t.line.close()
+			t.collect()
+			if err := sleep(ctx, t.settings.Pause); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+func (t *terminal) handshake(ctx context.Context) error {
+	a, err := t.ask(ctx, request{method: methodPing}, handshake())
+	if errors.Is(err, errBusy) {
+		return nil
+	}
+	if err == nil && a.failed {
+		err = &link.Error{Op: methodPing, Sent: true, Err: errors.New("the terminal reports an error")}
+	}
+	return err
+}
+
+func (t *terminal) identify(ctx context.Context) error {
+	a, err := t.ask(ctx, service(msgIdentify), nil)
+	if err == nil && (a.failed || a.result != "" && a.result != "true") {
+		err = &link.Error{Op: msgIdentify, Sent: true, Err: errors.New("the terminal says that it is not one of the bank's")}
+	}
+	return tolerate(err)
+}
+
+// whoAreYou learns the identity, if the terminal has time to tell it.
+func (t *terminal) whoAreYou(ctx context.Context) error {
+	_, err := t.info(ctx)
+	return tolerate(err)
+}
+
+// tolerate keeps of err what means that nobody answers.
+func tolerate(err error) error {
+	if errors.Is(err, errBusy) || errors.Is(err, errUnknownMethod) {
+		return nil
+	}
+	return err
+}
+
+// Close ends the connection and wakes a running Execute.
+func (t *terminal) Close() error { return t.line.close() }
+
+// The answers of a terminal that are none. The connection is in order.
+var (
+	errBusy          = errors.New("the terminal is busy")
+	errUnknownMethod = errors.New("the terminal does not know this method")
+)
+
+// ask sends a question and waits for its answer. Answers to money commands that
+// come meanwhile are kept. bytes is what is sent, nil for the request itself.
+//
+// A question that was not answered in time costs the connection, so that a late
+// answer to it is not taken for the answer to another.
+func (t *terminal) ask(ctx context.Context, r request, bytes []byte) (answer, error) {
+	t.collect()
+	if bytes == nil {
+		bytes = r.frame()
+	}
+	op := r.method
+	if r.method == methodService {
+		op = r.get("msgType")
+	}
+	var got answer
+	var refused error
+	sent, err := t.line.write(ctx, bytes)
+	if err == nil {
+		err = t.line.wait(ctx, t.settings.QueryTimeout, func(a answer) bool {
+			switch {
+			case moves(a.method):
+				t.keep(a)
+				return false
+			case a.method == methodService && a.msgType == msgNotImplemented:
+				refused = errUnknownMethod
+			case a.method == methodService && a.msgType == msgBusy && r.method != methodService:
+				refused = errBusy
+			case a.method == r.method && (r.method != methodService || a.msgType == r.get("msgType")):
+				got = a
+			default:
+				return false
+			}
+			return true
+		})
+	}
+	switch {
+	case err != nil:
+		return answer{}, &link.Error{Op: op, Sent: sent, Err: err}
+	case refused != nil:
+		return answer{}, fmt.Errorf("%s: %w", op, refused)
+	}
+	return got, nil
+}
+
+// collect takes in what came while nobody waited.
+func (t *terminal) collect() {
+	for _, a := range t.line.late() {
+		if moves(a.method) {
+			t.keep(a)
+		}
+	}
+}
+
+// keep remembers an answer to a money command that nobody waits for; the oldest
+// go when there are too many.
+func (t *terminal) keep(a answer) {
+	s := stray{answer: a}
+	if t.unanswered.method == a.method {
+		s.attempt = t.unanswered.attempt
+		t.unanswered.attempt, t.unanswered.method = "", ""
+	}
+	if len(t.strays) == maxLate {
+		t.log.Warn("late answer dropped, too many wait")
+		t.strays = t.strays[1:]
+	}
+	t.strays = append(t.strays, s)
+}
+
+// hand reports what came in for earlier attempts while nobody could be told.
+func (t *terminal) hand(d link.Dialogue) {
+	t.collect()
+	for _, s := range t.strays {
+		if s.attempt == "" {
+			t.log.Warn("answer to an earlier command that was not looked up", "method", show(s.method), "code", show(s.code))
+			continue
+		}
+		o := t.outcome(s.answer, judge(s.answer), payment.SourceAnswer)
+		o.Attempt = s.attempt
+		t.claim(s.answer, s.attempt)
+		d.Stray(o)
+	}
+	t.strays = nil
+}
+
+// claim remembers whose a receipt is.
+func (t *terminal) claim(a answer, attempt string) {
+	if k := a.key(); k != "" {
+		t.seen[k] = attempt
+	}
+}
+
+// key names a receipt of a terminal, or is "" if it has no number.
+func (a answer) key() string {
+	if a.invoice == "" && a.rrn == "" {
+		return ""
+	}
+	return trimZeros(a.invoice) + "/" + a.rrn + "/" + a.txnType
+}

@@ -1,0 +1,433 @@
+package privat
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// rig is a simulator and a way to open terminals on it.
+type rig struct {
+	t        *testing.T
+	sim      *Simulator
+	settings *Settings
+	dials    int
+	n        int
+}
+
+func newRig(t *testing.T, script ...string) *rig {
+	t.Helper()
+	sim, err := NewSimulator(link.SimulatorConfig{Script: script})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sim.Close() })
+	return &rig{t: t, sim: sim, settings: defaults()}
+}
+
+func (r *rig) open() *terminal {
+	r.t.Helper()
+	term, err := Open(context.Background(), link.Config{Name: "pos1", Currency: "UAH", Settings: r.settings, Dial: func(context.Context) (link.Conn, error) {
+		r.dials++
+		ours, theirs := net.Pipe()
+		go r.sim.Serve(context.Background(), theirs)
+		return ours, nil
+	}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { term.Close() })
+	return term.(*terminal)
+}
+
+func uah(minor int64) payment.Money { return payment.Money{Minor: minor, Currency: "UAH"} }
+
+// begin is a transaction with a fresh attempt and the terminal's baseline.
+func (r *rig) begin(term *terminal, op payment.Operation, minor int64, of payment.Reference) payment.Transaction {
+	r.t.Helper()
+	tx, err := r.try(term, op, minor, of)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return tx
+}
+
+func (r *rig) try(term *terminal, op payment.Operation, minor int64, of payment.Reference) (payment.Transaction, error) {
+	r.n++
+	tx := payment.Transaction{
+		Request: payment.Request{ID: "id", Order: "42", Operation: op, Amount: uah(minor), Original: of},
+		Attempt: string(rune('A'+r.n)) + strings.Repeat("A", 19),
+	}
+	b, err := term.Baseline(context.Background(), tx)
+	tx.Baseline = b
+	return tx, err
+}
+
+// do executes an operation and insists on its result.
+func (r *rig) do(term *terminal, op payment.Operation, minor int64, of payment.Reference, want payment.Result) payment.Outcome {
+	r.t.Helper()
+	o, err := term.Execute(context.Background(), r.begin(term, op, minor, of), link.Dialogue{})
+	if err != nil || o.Result != want {
+		r.t.Fatalf("%s: got %+v, %v, want %s", op, o, err, want)
+	}
+	return o
+}
+
+func (r *rig) ledger(want ...string) {
+	r.t.Helper()
+	var got []string
+	for _, e := range r.sim.Ledger() {
+		text := e.Amount.Decimal()
+		if e.Reversed {
+			text += " reversed"
+		}
+		got = append(got, text)
+	}
+	if !slices.Equal(got, want) {
+		r.t.Errorf("ledger: got %q, want %q", got, want)
+	}
+}
+
+// story runs one in virtual time.
+func story(t *testing.T, script []string, f func(t *testing.T, r *rig, term *terminal)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, script...)
+		f(t, r, r.open())
+	})
+}
+
+var none payment.Reference
+
+func TestReversals(t *testing.T) {
+	story(t, nil, func(t *testing.T, r *rig, term *terminal) {
+		o := r.do(term, payment.Purchase, 1000, none, payment.Approved)
+		if got := r.do(term, payment.Reversal, 300, o.Reference, payment.Approved); got.Amount != uah(300) {
+			t.Errorf("in part: got %+v", got)
+		}
+		r.ledger("10.00")
+		if _, err := r.try(term, payment.Reversal, 1001, o.Reference); !errors.Is(err, link.ErrNotReversible) {
+			t.Errorf("more than was paid: got %v", err)
+		}
+		second := r.do(term, payment.Purchase, 500, none, payment.Approved)
+		r.do(term, payment.Reversal, 500, second.Reference, payment.Approved)
+		r.ledger("10.00", "5.00 reversed")
+		for why, of := range map[string]payment.Reference{
+			"voided already":    second.Reference,
+			"no such receipt":   {Receipt: "999", RRN: "1"},
+			"another RRN":       {Receipt: o.Reference.Receipt, RRN: "1"},
+			"no receipt number": {RRN: o.Reference.RRN},
+			"another terminal":  {Receipt: o.Reference.Receipt, RRN: o.Reference.RRN, Serial: "x"},
+		} {
+			if _, err := r.try(term, payment.Reversal, 500, of); !errors.Is(err, link.ErrNotReversible) {
+				t.Errorf("%s: got %v, want %v", why, err, link.ErrNotReversible)
+			}
+		}
+		r.do(term, payment.Reconciliation, 0, none, payment.Approved)
+		if _, err := r.try(term, payment.Reversal, 1000, o.Reference); !errors.Is(err, link.ErrNotReversible) {
+			t.Errorf("of a closed batch: got %v", err)
+		}
+		if o := r.do(term, payment.Reconciliation, 0, none, payment.Approved); o.Text != "there was nothing in the batch" {
+			t.Errorf("an empty batch: got %+v", o)
+		}
+	})
+}
+
+func TestRefundAndCompletion(t *testing.T) {
+	story(t, nil, func(t *testing.T, r *rig, term *terminal) {
+		o := r.do(term, payment.Purchase, 1000, none, payment.Approved)
+		r.do(term, payment.Reconciliation, 0, none, payment.Approved)
+		if got := r.do(term, payment.Refund, 400, o.Reference, payment.Approved); got.Amount != uah(400) || got.Reference.RRN == o.Reference.RRN {
+			t.Errorf("refund: got %+v", got)
+		}
+		held := r.do(term, payment.Preauthorization, 50000, none, payment.Approved)
+		if got := r.do(term, payment.Completion, 42000, held.Reference, payment.Approved); got.Amount != uah(42000) {
+			t.Errorf("completion: got %+v", got)
+		}
+		if _, err := r.try(term, payment.Completion, 50001, held.Reference); err == nil {
+			t.Error("a completion for more than was reserved began")
+		}
+	})
+}
+
+// TestAnswers has what a terminal can say to a sale.
+func TestAnswers(t *testing.T) {
+	for _, c := range []struct {
+		script string
+		want   payment.Result
+		amount int64
+		check  func(payment.Outcome) bool
+	}{
+		{"approve+typos+comma+echo", payment.Approved, 1000, nil},
+		{"approve+code-only", payment.Approved, 1000, func(o payment.Outcome) bool { return o.Reference.RRN != "" && o.Reference.Receipt != "" }},
+		{"partial:400", payment.Approved, 600, func(o payment.Outcome) bool { return o.Vendor.Code == "0010" }},
+		{"wrong-amount:1", payment.Approved, 1001, nil},
+		{"signature", payment.Approved, 1000, func(o payment.Outcome) bool { return o.Signature }},
+		{"decline:51", payment.Declined, 0, func(o payment.Outcome) bool { return o.Response == "51" && len(o.Receipt) > 0 }},
+		{"decline:55", payment.Declined, 0, func(o payment.Outcome) bool { return o.Condition == payment.CondWrongPIN }},
+		{"cancel", payment.Cancelled, 0, nil},
+		{"ended:1000", payment.Failed, 0, nil},
+		{"ended:1002", payment.Declined, 0, nil},
+		{"ended:1003", payment.Failed, 0, nil},
+		{"ended:1004", payment.Failed, 0, func(o payment.Outcome) bool { return o.Condition == payment.CondUnreachableHost }},
+		{"ended:1005", payment.Failed, 0, nil}, {"ended:1006", payment.Failed, 0, nil}, {"ended:1007", payment.Failed, 0, nil}, {"ended:1008", payment.Failed, 0, nil},
+		{"busy", payment.Failed, 0, func(o payment.Outcome) bool { return o.Condition == payment.CondBusy }},
+	} {
+		t.Run(c.script, func(t *testing.T) {
+			for _, before := range []string{"", "approve"} { // an empty batch, and one with a receipt
+				script := []string{c.script, "approve"}
+				if before != "" {
+					script = append([]string{before}, script...)
+				}
+				story(t, script, func(t *testing.T, r *rig, term *terminal) {
+					if before != "" {
+						r.do(term, payment.Purchase, 700, none, payment.Approved)
+					}
+					o := r.do(term, payment.Purchase, 1000, none, c.want)
+					if want := uah(c.amount); c.amount > 0 && o.Amount != want || c.check != nil && !c.check(o) {
+						t.Errorf("got %+v", o)
+					}
+					r.do(term, payment.Purchase, 1000, none, payment.Approved) // nothing blocks the next
+				})
+			}
+		})
+	}
+	story(t, []string{"signature"}, func(t *testing.T, r *rig, term *terminal) {
+		r.settings.Signature = SignatureAccept
+		if o := r.do(term, payment.Purchase, 1000, none, payment.Approved); o.Signature {
+			t.Error("a signature is refused where it is accepted")
+		}
+	})
+}
+
+// TestLookup loses the answer in many ways and looks the sale up.
+func TestLookup(t *testing.T) {
+	open, locked := KeypadOpen, KeypadLocked
+	for _, c := range []struct {
+		script, keypad string
+		within, after  error // of a lookup while a payment can still be running, and afterwards
+	}{
+		{"lost-answer", locked, nil, nil}, {"charged:1004", locked, nil, nil}, {"charged:0068", locked, nil, nil}, {"half-answer", locked, nil, nil},
+		{"lost-answer", open, link.ErrInProgress, link.ErrUnproven}, {"charged:1001", open, link.ErrInProgress, link.ErrUnproven},
+		{"mute", open, link.ErrInProgress, link.ErrNotFound}, {"mute", locked, link.ErrInProgress, link.ErrNotFound},
+		{"reboot-before", open, link.ErrInProgress, link.ErrNotFound},
+		{"hand-sale", open, link.ErrInProgress, link.ErrUnproven}, {"hand-after", open, link.ErrInProgress, link.ErrUnproven},
+		{"wrong-amount+slow:400s", locked, link.ErrInProgress, link.ErrInProgress}, // it is still busy
+		{"batch-closed", locked, link.ErrInProgress, link.ErrUnproven}, {"swapped", locked, link.ErrSwapped, link.ErrSwapped},
+		{"late-approval:10m", locked, link.ErrInProgress, link.ErrInProgress},
+	} {
+		t.Run(c.script+" "+c.keypad, func(t *testing.T) {
+			story(t, []string{"approve", c.script, "approve"}, func(t *testing.T, r *rig, term *terminal) {
+				r.settings.Keypad = c.keypad
+				r.do(term, payment.Purchase, 1000, none, payment.Approved)
+				tx := r.begin(term, payment.Purchase, 1000, none)
+				if o, err := term.Execute(t.Context(), tx, link.Dialogue{}); err == nil && o.Source != payment.SourceLookup || err != nil && !link.Sent(err) {
+					t.Fatalf("got %+v, %v, want an error after sending", o, err)
+				}
+				term.Close()
+				term = r.open()
+				for i, want := range []error{c.within, c.after} {
+					quiet := time.Second + time.Duration(i)*link.DefaultLongest
+					o, err := term.Lookup(t.Context(), tx, quiet)
+					if !errors.Is(err, want) || want == nil && (err != nil || o.Result != payment.Approved || o.Amount != tx.Amount || o.Reference.RRN == "") {
+						t.Errorf("after %v: got %+v, %v, want %v", quiet, o, err, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestReceiptOfAnother: the receipt of a later sale for the same amount is no
+// evidence for an earlier one.
+func TestReceiptOfAnother(t *testing.T) {
+	story(t, []string{"approve", "mute", "approve"}, func(t *testing.T, r *rig, term *terminal) {
+		r.settings.Keypad = KeypadLocked
+		r.do(term, payment.Purchase, 1000, none, payment.Approved)
+		tx := r.begin(term, payment.Purchase, 1000, none)
+		if _, err := term.Execute(t.Context(), tx, link.Dialogue{}); !link.Sent(err) {
+			t.Fatal(err)
+		}
+		next := r.begin(term, payment.Purchase, 1000, none)
+		if _, err := term.Execute(t.Context(), next, link.Dialogue{}); err != nil {
+			t.Fatal(err)
+		}
+		if o, err := term.Lookup(t.Context(), tx, time.Hour); !errors.Is(err, link.ErrUnproven) {
+			t.Errorf("got %+v, %v, want %v", o, err, link.ErrUnproven)
+		}
+		if o, err := term.Lookup(t.Context(), next, time.Hour); err != nil || o.Result != payment.Approved {
+			t.Errorf("the later one: got %+v, %v", o, err)
+		}
+	})
+}
+
+// TestLateAnswer: the line breaks and the terminal answers on the next one,
+// with an open keypad. Only an answer that can be ours counts.
+func TestLateAnswer(t *testing.T) {
+	for script, want := range map[string]payment.Result{"approve+slow:30s": payment.Approved, "decline:05+slow:30s": payment.Declined, "wrong-amount+slow:30s": ""} {
+		story(t, []string{"approve", script}, func(t *testing.T, r *rig, term *terminal) {
+			r.do(term, payment.Purchase, 1000, none, payment.Approved)
+			tx := r.begin(term, payment.Purchase, 1000, none)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := term.Execute(ctx, tx, link.Dialogue{}); !link.Sent(err) {
+				t.Fatal(err)
+			}
+			term.Close()
+			term = r.open()
+			if o, err := term.Lookup(t.Context(), tx, time.Second); !errors.Is(err, link.ErrInProgress) {
+				t.Errorf("%s: while it is busy: got %+v, %v", script, o, err)
+			}
+			time.Sleep(time.Minute)
+			o, err := term.Lookup(t.Context(), tx, time.Minute)
+			if o.Result != want || (err == nil) != (want != "") {
+				t.Errorf("%s: got %+v, %v, want %q", script, o, err, want)
+			}
+		})
+	}
+}
+
+// TestInterrupt: an abort ends the wait for a card; one that comes too late
+// does not hide an approval.
+func TestInterrupt(t *testing.T) {
+	story(t, []string{"approve", "approve+slow:60s", "approve"}, func(t *testing.T, r *rig, term *terminal) {
+		r.do(term, payment.Purchase, 700, none, payment.Approved)
+		tx, stop := r.begin(term, payment.Purchase, 1000, none), make(chan struct{})
+		var stages []payment.Stage
+		began := time.Now()
+		time.AfterFunc(50*time.Second, func() { close(stop) })
+		o, err := term.Execute(t.Context(), tx, link.Dialogue{Abort: stop, Progress: func(s payment.Stage, _ payment.VendorCode) { stages = append(stages, s) }})
+		if err != nil || o.Result != payment.Cancelled || time.Since(began) != 50*time.Second {
+			t.Errorf("after %v: got %+v, %v", time.Since(began), o, err)
+		}
+		if got := slices.Compact(stages); !slices.Equal(got, []payment.Stage{payment.StageWaitingCard, payment.StagePIN, payment.StageHost}) {
+			t.Errorf("stages: %v", got)
+		}
+		r.do(term, payment.Purchase, 1000, none, payment.Approved)
+		r.ledger("7.00", "10.00")
+	})
+}
+
+// TestBusy: nothing begins on a terminal that serves somebody, and a command
+// that was given up gets its answer before another is sent.
+func TestBusy(t *testing.T) {
+	story(t, []string{"approve+slow:60s", "approve"}, func(t *testing.T, r *rig, term *terminal) {
+		one, two := r.begin(term, payment.Purchase, 1000, none), r.begin(term, payment.Purchase, 2000, none)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := term.Execute(ctx, one, link.Dialogue{}); !link.Sent(err) {
+			t.Fatal(err)
+		}
+		if _, err := r.try(term, payment.Purchase, 500, none); payment.ReasonOf(err) != payment.ReasonBusy {
+			t.Errorf("a baseline: got %v, want a refusal", err)
+		}
+		if d, err := term.Diagnose(t.Context()); err != nil || d.Facts["last_result"] != "2" || d.Facts["model"] != "iCT220" {
+			t.Errorf("diagnosis: got %+v, %v", d, err)
+		}
+		var strays []payment.Outcome
+		o, err := term.Execute(t.Context(), two, link.Dialogue{Evidence: func(o payment.Outcome) { strays = append(strays, o) }})
+		if err != nil || o.Amount != two.Amount || len(strays) != 1 || strays[0].Attempt != one.Attempt || strays[0].Amount != one.Amount {
+			t.Errorf("got %+v, %v, strays %+v", o, err, strays)
+		}
+		d, err := term.Diagnose(t.Context())
+		if err != nil || d.Identity != "TESTKKM000CT22927300" || d.Facts["merchant_6"] != "Оплата частинами" || d.Facts["mask_1"] != "TSTSALE0" || d.Facts["last_rrn"] != o.Reference.RRN {
+			t.Errorf("diagnosis: got %+v, %v", d, err)
+		}
+	})
+}
+
+// TestDialogue counts the connections and the time of both dialogues.
+func TestDialogue(t *testing.T) {
+	for dialogue, want := range map[string]int{DialogueReference: 3, DialogueSingle: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			r.settings.Dialogue, r.settings.Pause = dialogue, 4*time.Second
+			began := time.Now()
+			term := r.open()
+			if took := time.Since(began); r.dials != want || took != time.Duration(want-1)*4*time.Second {
+				t.Errorf("%s: %d connections in %v", dialogue, r.dials, took)
+			}
+			r.do(term, payment.Purchase, 1, none, payment.Approved)
+		})
+	}
+}
+
+// TestReconciliationLookup: an empty batch that was not empty has been closed.
+func TestReconciliationLookup(t *testing.T) {
+	for script, want := range map[string]error{"lost-answer": nil, "mute": link.ErrNotFound} {
+		story(t, []string{"approve", script}, func(t *testing.T, r *rig, term *terminal) {
+			r.do(term, payment.Purchase, 1000, none, payment.Approved)
+			tx := r.begin(term, payment.Reconciliation, 0, none)
+			if _, err := term.Execute(t.Context(), tx, link.Dialogue{}); !link.Sent(err) {
+				t.Fatal(err)
+			}
+			if o, err := term.Lookup(t.Context(), tx, time.Hour); !errors.Is(err, want) || want == nil && (err != nil || o.Result != payment.Approved) {
+				t.Errorf("%s: got %+v, %v, want %v", script, o, err, want)
+			}
+		})
+	}
+}
+
+func TestSettings(t *testing.T) {
+	if err := defaults().Validate(); err != nil {
+		t.Error(err)
+	}
+	bad := &Settings{MerchantID: "x", SubMerchant: "a\x00", Keypad: "k", Signature: "s", Dialogue: "d", Pause: -1, Poll: 1}
+	v, ok := errors.AsType[payment.Invalid](bad.Validate())
+	if !ok || len(v) != 8 {
+		t.Errorf("got %d problems, want 8: %v", len(v), v)
+	}
+	if _, err := Open(t.Context(), link.Config{Settings: bad}); err == nil || link.Sent(err) {
+		t.Errorf("opened with a bad profile: %v", err)
+	}
+}
+
+// TestOldTerminal: without GetReceiptInfo there is no baseline, so nothing is
+// sold; a lookup says that it cannot know.
+func TestOldTerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		go func() {
+			f := newFrames(theirs)
+			for {
+				b, err := f.next()
+				if err != nil {
+					return
+				}
+				r, _ := parseRequest(b)
+				say := `{"method":"ServiceMessage","step":0,"params":{"msgType":" methodNotImplemented"},"error":false,"errorDescription":""}`
+				switch r.method {
+				case methodPing:
+					say = `{"method":"PingDevice","step":0,"params":{"code":"00"},"error":false}`
+				case methodInfo:
+					say = `{"method":"GetTerminalInfo","step":0,"params":{"version":"T5PRVa_03K TKASPRBK80321-922-618"},"error":false}`
+				}
+				if _, err := theirs.Write([]byte(say + "\x00")); err != nil {
+					return
+				}
+			}
+		}()
+		s := defaults()
+		s.Dialogue = DialogueSingle
+		term, err := Open(t.Context(), link.Config{Settings: s, Dial: func(context.Context) (link.Conn, error) { return ours, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer term.Close()
+		r := rig{t: t}
+		if _, err := r.try(term.(*terminal), payment.Purchase, 100, none); payment.ReasonOf(err) != payment.ReasonBaseline {
+			t.Errorf("baseline: got %v, want a refusal", err)
+		}
+		if _, err := term.Lookup(t.Context(), payment.Transaction{}, time.Hour); !errors.Is(err, link.ErrUnproven) {
+			t.Errorf("lookup: got %v, want %v", err, link.ErrUnproven)
+		}
+	})
+}

@@ -1,0 +1,284 @@
+package privat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// interruptEvery is how often an interrupt is repeated until the terminal says
+// that it got it. It is a wish and moves nothing.
+const (
+	interruptEvery = 3 * time.Second
+	maxInterrupts  = 5
+)
+
+// Execute sends the command of tx once and reads until the terminal answers.
+//
+// When d.Abort is closed it sends interrupt; the terminal then answers the
+// command with 1001, or with an approval that came first. An answer by which
+// the terminal ended the command itself counts only if its last receipt is what
+// it was before: see [terminal.readBack].
+func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error) {
+	fail := func(sent bool, err error) (payment.Outcome, error) {
+		return payment.Outcome{}, &link.Error{Op: string(tx.Operation), Sent: sent, Err: err}
+	}
+	req, err := t.request(tx)
+	if err != nil {
+		return fail(false, err)
+	}
+	if err := t.drain(ctx); err != nil {
+		return fail(false, err)
+	}
+	t.hand(d)
+	sent, err := t.line.write(ctx, req.frame())
+	if err != nil {
+		return fail(sent, err)
+	}
+	if moves(req.method) {
+		t.unanswered.attempt, t.unanswered.method = tx.Attempt, req.method
+	}
+	d.Report(firstStage(tx.Operation), payment.VendorCode{})
+	a, err := t.serve(ctx, req, d)
+	if err != nil {
+		return fail(true, err)
+	}
+	t.unanswered.attempt, t.unanswered.method = "", ""
+	o, err := t.conclude(ctx, tx, a)
+	if err != nil {
+		return fail(true, err)
+	}
+	return o, nil
+}
+
+// drain waits for the answer to a command that was given up on this connection.
+// Until it has come the terminal would refuse another, and an answer could be
+// taken for the wrong one.
+func (t *terminal) drain(ctx context.Context) error {
+	t.collect()
+	if t.unanswered.method == "" || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	err := t.line.wait(ctx, t.longest, func(a answer) bool {
+		if moves(a.method) {
+			t.keep(a)
+		}
+		return t.unanswered.method == ""
+	})
+	if err != nil {
+		return fmt.Errorf("an earlier command is not answered yet: %w", err)
+	}
+	return nil
+}
+
+// firstStage is where a command begins. A refund may ask for a card too; voids
+// and the closing of a batch go straight to the bank.
+func firstStage(op payment.Operation) payment.Stage {
+	if op == payment.Reversal || op == payment.Reconciliation {
+		return payment.StageHost
+	}
+	return payment.StageWaitingCard
+}
+
+// request writes tx down in the terminal's language.
+func (t *terminal) request(tx payment.Transaction) (request, error) {
+	if err := check(t.settings, tx.Request); err != nil {
+		return request{}, err
+	}
+	if !tx.Amount.IsZero() && tx.Amount.Currency != t.currency {
+		return request{}, fmt.Errorf("the terminal takes %s", t.currency)
+	}
+	switch tx.Operation {
+	case payment.Purchase:
+		return t.settings.purchase(tx.Amount), nil
+	case payment.Refund:
+		return t.settings.refund(tx.Amount, tx.Original.RRN), nil
+	case payment.Preauthorization:
+		return t.settings.preauthorization(tx.Amount), nil
+	case payment.Reconciliation:
+		return verify(), nil
+	case payment.Reversal, payment.Completion:
+		original := t.money(readMark(tx.Baseline.Fingerprint).OriginalAmount)
+		if original.IsZero() || tx.Amount.Minor > original.Minor {
+			return request{}, errors.New("the baseline does not have the amount of the original, or less than is asked for")
+		}
+		if tx.Operation == payment.Completion {
+			return completion(original, tx.Amount, tx.Original.Auth, tx.Original.RRN), nil
+		}
+		if tx.Amount.IsZero() || tx.Amount == original {
+			return void(tx.Original.Receipt), nil
+		}
+		return voidPartly(tx.Amount, tx.Original.Receipt), nil
+	}
+	return request{}, fmt.Errorf("the protocol has no %s", tx.Operation)
+}
+
+// errRefused: the terminal did not take the command.
+type errRefused struct{ why error }
+
+func (e errRefused) Error() string { return e.why.Error() }
+
+// serve waits for the answer to a command that was sent, tells how far the
+// terminal is, and interrupts it if that is wanted.
+func (t *terminal) serve(ctx context.Context, req request, d link.Dialogue) (answer, error) {
+	end := time.NewTimer(t.longest)
+	defer end.Stop()
+	poll := newTicker(t.settings.Poll)
+	defer poll.stop()
+	nag := newTicker(0)
+	defer func() { nag.stop() }()
+	abort, interrupts, questions := d.Abort, 0, 0 // questions: service messages that are not answered
+	say := func(msg string) error {
+		questions++
+		_, err := t.line.write(ctx, service(msg).frame())
+		return err
+	}
+	hear := func(a answer) (ours bool) {
+		switch {
+		case a.method == req.method:
+			return true
+		case moves(a.method):
+			t.keep(a)
+		case a.method != methodService:
+		case a.msgType == msgBusy && interrupts == 0 && questions == 0:
+			return true
+		case a.msgType == msgNotImplemented && questions == 0:
+			return true
+		case a.msgType == msgNotImplemented: // it does not say which; the command was taken before
+			questions = 0
+			poll.stop()
+		case a.msgType == msgInterrupted:
+			questions = 0
+			nag.stop()
+		case a.msgType == msgStatus:
+			questions = 0
+			if s, ok := stages[a.stage]; ok {
+				d.Report(s, payment.VendorCode{Code: show(a.stage), Text: a.stageText})
+			}
+		}
+		return false
+	}
+	for {
+		select {
+		case a := <-t.line.answers:
+			if hear(a) {
+				return a, nil
+			}
+		case <-abort:
+			abort = nil
+			interrupts++
+			nag = newTicker(interruptEvery)
+			if err := say(msgInterrupt); err != nil {
+				return answer{}, err
+			}
+		case <-nag.c:
+			if interrupts++; interrupts == maxInterrupts {
+				nag.stop()
+			}
+			if err := say(msgInterrupt); err != nil {
+				return answer{}, err
+			}
+		case <-poll.c:
+			if err := say(msgStatus); err != nil {
+				return answer{}, err
+			}
+		case <-ctx.Done():
+			return answer{}, ctx.Err()
+		case <-end.C:
+			return answer{}, errSilent
+		case <-t.line.done:
+			for _, a := range t.line.late() {
+				if hear(a) {
+					return a, nil
+				}
+			}
+			return answer{}, t.line.err
+		}
+	}
+}
+
+// ticker is a time.Ticker that may be none.
+type ticker struct {
+	c      <-chan time.Time
+	ticker *time.Ticker
+}
+
+func newTicker(d time.Duration) *ticker {
+	if d <= 0 {
+		return &ticker{}
+	}
+	t := time.NewTicker(d)
+	return &ticker{t.C, t}
+}
+
+func (t *ticker) stop() {
+	if t.ticker != nil {
+		t.ticker.Stop()
+	}
+	t.c = nil
+}
+
+// conclude makes an outcome of the answer to tx, or says why it is none.
+func (t *terminal) conclude(ctx context.Context, tx payment.Transaction, a answer) (payment.Outcome, error) {
+	if a.method == methodService { // refused before it began (document, 3. and 6.3)
+		o := payment.Outcome{Result: payment.Failed, Condition: payment.CondBusy, Source: payment.SourceAnswer, Vendor: payment.VendorCode{Code: a.msgType}, Text: errBusy.Error()}
+		if a.msgType == msgNotImplemented {
+			o.Condition, o.Text = payment.CondNotAllowed, errUnknownMethod.Error()
+		}
+		return o, nil
+	}
+	if tx.Operation == payment.Reconciliation {
+		return t.closed(a), nil
+	}
+	switch v := judge(a); v {
+	case done:
+		return t.approved(ctx, tx, a)
+	case notDone:
+		return t.outcome(a, notDone, payment.SourceAnswer), nil
+	default:
+		return t.readBack(ctx, tx, a, v)
+	}
+}
+
+// closed is the outcome of Verify. A batch without receipts is as closed as it
+// can be (5.18.3).
+func (t *terminal) closed(a answer) payment.Outcome {
+	o := t.outcome(a, doubtful, payment.SourceAnswer)
+	switch {
+	case !a.failed && a.code == codeApproved:
+		o.Result, o.Condition, o.Text = payment.Approved, "", ""
+	case a.failed && saysEmpty(a.text):
+		o.Result, o.Condition, o.Text = payment.Approved, "", "there was nothing in the batch"
+	default:
+		o.Result = payment.Failed
+		if o.Condition == "" {
+			o.Condition = payment.CondRefusal
+		}
+	}
+	return o
+}
+
+// approved completes the answer to a command that was done. A terminal that
+// prints its receipts itself sends nothing but the code (5.1.2); the last
+// receipt then has the rest.
+func (t *terminal) approved(ctx context.Context, tx payment.Transaction, a answer) (payment.Outcome, error) {
+	if a.amount == "" {
+		if r, err := t.receipt(ctx, ""); err == nil && r.kind == kindReceipt && judge(r.as(a.method)) == done &&
+			!sameReceipt(r.mark(), readMark(tx.Baseline.Fingerprint)) && r.txnType == typeOf(tx.Operation) {
+			a = r.as(a.method)
+		}
+	}
+	if tx.Operation == payment.Reversal && !tx.Amount.IsZero() && a.amount != "" && t.money(a.amount) != tx.Amount {
+		return payment.Outcome{}, errors.New("the answer to the reversal names another amount")
+	}
+	t.claim(a, tx.Attempt)
+	o := t.outcome(a, done, payment.SourceAnswer)
+	if tx.Operation == payment.Reversal && o.Amount.IsZero() {
+		o.Amount = tx.Amount // a void that was done took back what it was asked to
+	}
+	return o, nil
+}

@@ -47,6 +47,10 @@ type Subject struct {
 	// Slow approves, and takes 20 seconds longer to do it. SlowDecline declines.
 	Slow, SlowDecline string
 
+	// AnswersOnly says that the terminal never speaks unasked, so that no answer
+	// to one attempt can come while another one waits for its own.
+	AnswersOnly bool
+
 	// Junk is what a hostile or broken line sends; the suite adds its own.
 	Junk [][]byte
 

@@ -17,6 +17,8 @@ func Driver() link.Driver {
 	return link.Driver{
 		Name:  "ssi",
 		Title: "SSI SmartPOS_EMV, JSON over TCP, HTTP or serial",
+
+		Currency: "UAH",
 		Operations: []payment.Operation{
 			payment.Purchase, payment.Refund, payment.Reversal, payment.CashAdvance, payment.Deposit,
 			payment.Reconciliation, payment.Totals, payment.Diagnosis, payment.Lookup, payment.Abort,

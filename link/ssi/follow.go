@@ -34,7 +34,7 @@ type running struct {
 // result. An accepted command is never given up before the longest time it can
 // take.
 func (t *terminal) follow(ctx context.Context, r request, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error) {
-	x := &running{t: t, r: r, tx: tx, d: d, until: time.Now().Add(t.longest)}
+	x := &running{t: t, r: r, tx: tx, d: d, until: time.Now().Add(t.longest), stage: firstStage(tx.Operation)}
 	for {
 		o, finished, err := x.look(ctx)
 		if finished || err != nil && !x.bear(ctx, err) {
@@ -115,6 +115,8 @@ func (x *running) look(ctx context.Context) (o payment.Outcome, finished bool, e
 func (x *running) report(status string) {
 	stage, known := stages[status]
 	switch {
+	case over(status):
+		return
 	case !known && x.carded:
 		stage = payment.StageHost
 	case !known:

@@ -141,7 +141,7 @@ func (s *Simulator) hear(c command) reply {
 			return s.secondStep(c)
 		}
 	}
-	if !over(s.status) {
+	if !over(s.status) && (s.status != statusFirstStep || c.Method != mGetLastResult) {
 		return refuse(c.Method, "E06")
 	}
 	switch c.Method {

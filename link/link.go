@@ -171,6 +171,10 @@ type Driver struct {
 	Name  string // "ecrvn"; what the configuration says
 	Title string // for people
 
+	// Currency is the usual one of these terminals, ISO 4217, and that of a
+	// simulator for which none is named.
+	Currency string
+
 	// Operations the protocol has; others are refused before anything is sent.
 	Operations []payment.Operation
 

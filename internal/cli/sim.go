@@ -62,13 +62,13 @@ func (s *simCmd) Run(a *app) error {
 	defer stop()
 	switch {
 	case s.PTY:
-		return s.onPTY(ctx, a, sim, log)
+		return s.onPTY(ctx, a, driver, sim, log)
 	case s.TCP != "":
 		l, err := net.Listen("tcp", s.TCP)
 		if err != nil {
 			return err
 		}
-		s.advertise(a, "tcp://"+l.Addr().String())
+		s.advertise(a, driver.Currency, "tcp://"+l.Addr().String())
 		return tcpCable(ctx, l, sim, log)
 	}
 	h, ok := sim.(http.Handler)
@@ -79,11 +79,11 @@ func (s *simCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	s.advertise(a, "http://"+l.Addr().String())
+	s.advertise(a, driver.Currency, "http://"+l.Addr().String())
 	return webCable(ctx, l, h)
 }
 
-func (s *simCmd) onPTY(ctx context.Context, a *app, sim link.Simulator, log *slog.Logger) error {
+func (s *simCmd) onPTY(ctx context.Context, a *app, driver link.Driver, sim link.Simulator, log *slog.Logger) error {
 	name := s.Link
 	if name == "" {
 		dir, err := os.MkdirTemp("", "tillgate-sim-")
@@ -101,17 +101,17 @@ func (s *simCmd) onPTY(ctx context.Context, a *app, sim link.Simulator, log *slo
 	return ptyCable(ctx, name, sim, log, func(device string) {
 		log.Debug("plugged in", "device", device)
 		if first {
-			s.advertise(a, "serial://"+name)
+			s.advertise(a, driver.Currency, "serial://"+name)
 			first = false
 		}
 	})
 }
 
 // advertise prints what to paste into a configuration.
-func (s *simCmd) advertise(a *app, address string) {
+func (s *simCmd) advertise(a *app, usual, address string) {
 	currency := s.Currency
 	if currency == "" {
-		currency = "VND"
+		currency = usual
 	}
 	script := "approve"
 	if len(s.Script) > 0 {

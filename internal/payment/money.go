@@ -50,6 +50,13 @@ func CurrencyByNumber(number string) (string, bool) {
 	return "", false
 }
 
+// CurrencyNumber finds the ISO 4217 numeric code of an alphabetic one, three
+// digits such as "980" or "008" (ISO 8583 DE 49).
+func CurrencyNumber(code string) (string, bool) {
+	c, ok := currencies[code]
+	return fmt.Sprintf("%03d", c.numeric), ok
+}
+
 // ParseMoney reads a decimal text such as "10.5" or "123456" in the major unit
 // of the currency. A sign, an exponent, a thousands mark, and more decimals
 // than the currency has, are refused.

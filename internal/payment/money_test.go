@@ -90,11 +90,20 @@ func TestCurrencyByNumber(t *testing.T) {
 		if got, ok := CurrencyByNumber(number); !ok || got != want {
 			t.Errorf("currency %s is %s, want %s", number, got, want)
 		}
+		if got, ok := CurrencyNumber(want); !ok || got != number {
+			t.Errorf("currency %s has the number %s, want %s", want, got, number)
+		}
 	}
 	for _, number := range []string{"", "000", "999", "abc", "0704"} {
 		if got, ok := CurrencyByNumber(number); ok {
 			t.Errorf("currency %q is %s, want none", number, got)
 		}
+	}
+}
+
+func TestCurrencyWithoutNumber(t *testing.T) {
+	if got, ok := CurrencyNumber("XXX"); ok {
+		t.Errorf("currency XXX has the number %s", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"tillgate/link"
 	"tillgate/link/ecrvn"
 	"tillgate/link/privat"
+	"tillgate/link/ssi"
 )
 
 // All lists the drivers, in the order in which they are shown.
@@ -13,6 +14,7 @@ func All() []link.Driver {
 	return []link.Driver{
 		ecrvn.Driver(),
 		privat.Driver(),
+		ssi.Driver(),
 	}
 }
 

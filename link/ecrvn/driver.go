@@ -17,6 +17,7 @@ func Driver() link.Driver {
 	return link.Driver{
 		Name:       "ecrvn",
 		Title:      "Ingenico Vietnam, /ecr?rqt= over RS232 or a web service",
+		Currency:   "VND",
 		Operations: []payment.Operation{payment.Purchase, payment.Reversal, payment.Reconciliation, payment.Lookup, payment.Diagnosis},
 		Preserving: []payment.Operation{payment.Lookup, payment.Diagnosis},
 		Settings:   func() any { return defaults() },

@@ -78,6 +78,9 @@ func lateAnswer(t *testing.T, s Subject, settings any, behaviour string, want pa
 // strayAnswers: a sale is given up, and its answer comes while the next one
 // waits for its own. It is evidence for the first and nothing to the second.
 func strayAnswers(t *testing.T, s Subject, settings any) {
+	if s.AnswersOnly {
+		t.Skip("the protocol's terminals never speak unasked")
+	}
 	in(t, s, settings, []string{s.Slow, s.Approve}, func(b *bench, term link.Terminal) {
 		one, two := b.purchase(), b.purchase()
 		if err := baseline(term, &two); err != nil {

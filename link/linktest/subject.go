@@ -57,6 +57,10 @@ type Subject struct {
 	// which is the one that is broken.
 	Dials int
 
+	// AnswersOnly says that the terminal never speaks unasked, so that no answer
+	// to one attempt can come while another one waits for its own.
+	AnswersOnly bool
+
 	// Junk is what a hostile or broken line sends; the suite adds its own.
 	Junk [][]byte
 

@@ -14,8 +14,9 @@ import (
 // Driver is this protocol, for the list of drivers.
 func Driver() link.Driver {
 	return link.Driver{
-		Name:  "privat",
-		Title: "PrivatBank ECR JSON over TCP, USB or RS232",
+		Name:     "privat",
+		Title:    "PrivatBank ECR JSON over TCP, USB or RS232",
+		Currency: "UAH",
 		Operations: []payment.Operation{
 			payment.Purchase, payment.Refund, payment.Reversal, payment.Preauthorization, payment.Completion,
 			payment.Reconciliation, payment.Lookup, payment.Diagnosis,

@@ -1,0 +1,267 @@
+package ssi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"tillgate/internal/payment"
+)
+
+// maxText bounds what is kept of one value, in bytes.
+const maxText = 128
+
+// errAnswer is wrapped by every error about bytes that are no answer.
+var errAnswer = errors.New("not an answer of this protocol")
+
+// text is a value as text, however it was written: firmware sends numbers as
+// strings and as numbers. Objects and arrays are "".
+type text string
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	*t = ""
+	switch b[0] {
+	case '"':
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		*t = text(clean(s))
+	case '{', '[', 'n':
+	default:
+		*t = text(clean(string(b)))
+	}
+	return nil
+}
+
+// clean makes a value one line of at most [maxText] bytes. Ids of some
+// terminals are padded with blanks.
+func clean(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if c < ' ' || c >= 0x7f && c < 0xa0 {
+			return ' '
+		}
+		return c
+	}, s)
+	s = strings.TrimSpace(s)
+	if len(s) <= maxText {
+		return s
+	}
+	for s = s[:maxText]; s != "" && !utf8.ValidString(s); {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// prose is text for people, from which card numbers are taken out: the
+// terminal repeats in it what it prints.
+type prose string
+
+func (p *prose) UnmarshalJSON(b []byte) error {
+	var t text
+	if err := t.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	*p = prose(withoutPAN(string(t)))
+	return nil
+}
+
+// withoutPAN replaces every run of 12 and more digits, blanks and dashes
+// between them not counted, by "***".
+func withoutPAN(s string) string {
+	var out strings.Builder
+	for i := 0; i < len(s); {
+		j, digits, last := i, 0, i
+		for j < len(s) && (s[j] >= '0' && s[j] <= '9' || digits > 0 && (s[j] == ' ' || s[j] == '-')) {
+			if j++; s[j-1] >= '0' && s[j-1] <= '9' {
+				digits++
+				last = j
+			}
+		}
+		switch {
+		case digits >= 12:
+			out.WriteString("***")
+			i = last
+		case digits > 0:
+			out.WriteString(s[i:last])
+			i = last
+		default:
+			out.WriteByte(s[i])
+			i++
+		}
+	}
+	return out.String()
+}
+
+// card is what is kept of a card number.
+type card struct{ payment.PAN }
+
+func (c *card) UnmarshalJSON(b []byte) error {
+	var s string
+	if json.Unmarshal(b, &s) == nil {
+		c.PAN = payment.MaskPAN(s)
+	}
+	return nil
+}
+
+// flag is a boolean, however it was written.
+type flag struct{ set, is bool }
+
+func (f *flag) UnmarshalJSON(b []byte) error {
+	var t text
+	if err := t.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	switch strings.ToLower(string(t)) {
+	case "true", "1":
+		*f = flag{true, true}
+	case "false", "0":
+		*f = flag{true, false}
+	case "": // null
+	default:
+		return errors.New("neither true nor false")
+	}
+	return nil
+}
+
+// answer is one message from the terminal (4.3.1). Keys are found whatever
+// their case; unknown ones are dropped (1.2), and with them track2,
+// cardholderName and parValue, which have no field.
+type answer struct {
+	Method      text   `json:"method"`
+	Error       flag   `json:"error"`
+	Code        text   `json:"errorCode"`
+	Description prose  `json:"errorDescription"`
+	Details     prose  `json:"details"`
+	Status      text   `json:"status"`
+	Params      params `json:"params"`
+}
+
+// params is the section of that name, of every method.
+type params struct {
+	Status       text  `json:"status"` // some firmware has it here
+	BusyCause    text  `json:"busyCause"`
+	Details      prose `json:"details"`
+	ErrorParams  prose `json:"errorParams"`
+	ErrorDetails prose `json:"errorDetails"`
+
+	result
+	report
+	terminalInfo
+}
+
+// result is what GetLastResult tells of one operation (5.5.1).
+type result struct {
+	Trn      text `json:"originalTrnName"`
+	Amount   text `json:"transAmount"`
+	Discount text `json:"discount"`
+	Auth     text `json:"authCode"`
+	Date     text `json:"date"`
+	Time     text `json:"time"`
+	Date2    text `json:"transactionDate"` // later firmware, DDMMYYYY or YYYYMMDD
+	Time2    text `json:"transactionTime"`
+	Invoice  text `json:"invoiceNum"`
+	Bank     text `json:"bankName"`
+	MID      text `json:"merchantId"`
+	PAN      card `json:"pan"`
+	Response text `json:"responseCode"`
+	RRN      text `json:"rrn"`
+	Result   text `json:"transactionResult"`
+	TID      text `json:"terminalId"`
+	Entry    text `json:"posEntryMode"`
+	Bin      text `json:"binName"`
+	Uid      text `json:"transactionUid"`
+	Currency text `json:"transCurrency"`
+}
+
+// report is what GetLastReport tells of a batch (5.5.4).
+type report struct {
+	Rows          []result `json:"transactions"`
+	SaleCount     text     `json:"totalSaleCount"`
+	SaleAmount    text     `json:"totalSaleAmount"`
+	FinCount      text     `json:"totalFinAuthCount"`
+	FinAmount     text     `json:"totalFinAuthAmount"`
+	RefundCount   text     `json:"totalRefundCount"`
+	RefundAmount  text     `json:"totalRefundAmount"`
+	CashCount     text     `json:"totalCashCount"`
+	CashAmount    text     `json:"totalCashAmount"`
+	PaymentCount  text     `json:"totalPaymentCount"`
+	PaymentAmount text     `json:"totalPaymentAmount"`
+	VoidCount     text     `json:"totalVoidCount"`
+	VoidAmount    text     `json:"totalVoidAmount"`
+	Empty         flag     `json:"isBatchEmpty"`
+	Batch         text     `json:"batchNumber"`
+}
+
+// terminalInfo is what GetTerminalInfo tells (5.5.9): of Android terminals the
+// first three, of Linux ones the others.
+type terminalInfo struct {
+	Serial  text `json:"terminalSerialNumber"`
+	Model   text `json:"terminalModel"`
+	App     app  `json:"currentApp"`
+	Serial2 text `json:"pos_sn"`
+	Model2  text `json:"model"`
+	OS      text `json:"os_version"`
+}
+
+type app struct {
+	Name    text `json:"name"`
+	Version text `json:"versionName"`
+}
+
+// UnmarshalJSON takes what is no object for nothing: the document's table says
+// that most answers have no params, its samples show {}.
+func (p *params) UnmarshalJSON(b []byte) error {
+	type plain params
+	if b[0] != '{' {
+		return nil
+	}
+	return json.Unmarshal(b, (*plain)(p))
+}
+
+// decode reads one message. Errors never quote a value.
+func decode(b []byte) (answer, error) {
+	var a answer
+	b = bytes.TrimSpace(b)
+	if len(b) == 0 || b[0] != '{' {
+		return answer{}, fmt.Errorf("%w: no object", errAnswer)
+	}
+	if err := json.Unmarshal(b, &a); err != nil {
+		if s, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return answer{}, fmt.Errorf("%w: no JSON at offset %d", errAnswer, s.Offset)
+		}
+		return answer{}, fmt.Errorf("%w: a value of the wrong kind", errAnswer)
+	}
+	if a.Method == "" && !a.Error.set && a.Code == "" && a.status() == "" {
+		return answer{}, fmt.Errorf("%w: neither method, error nor status", errAnswer)
+	}
+	return a, nil
+}
+
+// failed says whether the answer is an error (5.1). Some firmware leaves one of
+// the two keys out.
+func (a answer) failed() bool { return a.Error.is || !a.Error.set && a.Code != "" }
+
+func (a answer) status() string {
+	if a.Status != "" {
+		return strings.ToUpper(string(a.Status))
+	}
+	return strings.ToUpper(string(a.Params.Status))
+}
+
+// code is the error code in one spelling: "E06".
+func (a answer) code() string { return strings.ToUpper(string(a.Code)) }
+
+// why is what the terminal says about an error, in one line.
+func (a answer) why() string {
+	var parts []string
+	for _, p := range []prose{prose(a.code()), a.Description, a.Details, a.Params.Details, a.Params.ErrorParams, a.Params.ErrorDetails} {
+		if p != "" {
+			parts = append(parts, string(p))
+		}
+	}
+	return clean(strings.Join(parts, ", "))
+}

@@ -1,0 +1,80 @@
+package ssi
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+	"tillgate/link/linktest"
+)
+
+// subject is a terminal of later firmware, which is asked by transactionUid.
+func subject(t *testing.T) linktest.Subject {
+	uah := func(minor int64) payment.Money { return payment.Money{Minor: minor, Currency: "UAH"} }
+	sale := func(minor int64) payment.Request {
+		return payment.Request{ID: "x", Operation: payment.Purchase, Amount: uah(minor)}
+	}
+	frames := vectors(t)
+	return linktest.Subject{
+		Driver:   Driver(),
+		Currency: "UAH",
+		Settings: func() any {
+			s := defaults()
+			s.TakesBack = true
+			return s
+		},
+		Approve: "approve", Decline: "decline:51", Cancel: "cancel", Slow: "slow:20s", SlowDecline: "slow:20s+decline:51",
+		Charged: []string{
+			"lost-ack", "half-ack", "bad-lrc", "bad-json", "bad-length", "garbage", "reboot", "hand-after", "batch-closed",
+			"lost-ack+fragments", "lost-ack+linux", "lost-ack+odd-status",
+		},
+		Dead:    []string{"mute", "reboot-before"},
+		Late:    []string{"late-approval:30s", "late-approval:90s", "late-approval:150s", "slow:20s+lost-ack", "slow:100s+reboot"},
+		Foreign: []string{"hand-sale", "swapped", "charged:CONNECTION_TIMEOUT+v1.1.10", "charged:FAILED", "charged:FAILED/E21", "charged:E21", "charged:E11", "charged:E17", "charged:E13", "charged:SIGNATURE_VERIFICATION_ERROR", "charged:NEW_WORD", "charged:E99", "lost-ack+v1.1.10", "hand-after+v1.1.10"},
+		Swapped: "swapped", AnswersOnly: true,
+		Junk: [][]byte{
+			frames[0].bytes(t), []byte("\x02\x66\x01\xff\xff"), []byte("\x02\x66\x01\x00\x00\x00"), []byte("\x02\x66"), []byte("\x02\x66\x02\x00\x01A"),
+			frameOf(t, `{"method":"GetLastResult","error":false,"params":{"transactionResult":"DECLINED_ONLINE"}}`),
+			frameOf(t, `{"method":"GetStatus","error":false,"status":"S00"}`), frameOf(t, `[]`), frameOf(t, `{"method":1`),
+		},
+		Uncarried: map[string]payment.Request{
+			"amount of thirteen digits": sale(1_000_000_000_000), "no amount": sale(0),
+			"preauthorization": {ID: "x", Operation: payment.Preauthorization, Amount: uah(1)},
+			"bad receipt":      {ID: "x", Operation: payment.Reversal, Original: payment.Reference{Payment: "p", Receipt: `6"1`}},
+			"bad RRN":          {ID: "x", Operation: payment.Refund, Amount: uah(1), Original: payment.Reference{RRN: "é"}},
+		},
+		Valid: [][]byte{frames[0].bytes(t), frames[1].bytes(t), frames[2].bytes(t), frames[3].bytes(t), []byte(sampleResult)},
+		Invalid: [][]byte{
+			frames[0].bytes(t)[:20], []byte("\x02\x66\x01\x00\x01A\x00"), frameOf(t, `{"method":`), []byte(`{"a":1}`), []byte(`{"method":"x","error":"perhaps"}`),
+		},
+	}
+}
+
+func TestConformance(t *testing.T) { linktest.Run(t, subject(t)) }
+
+// TestConformanceDocument runs the suite with firmware of the document, which
+// knows no transactionUid, where nobody can sell on the keypad.
+func TestConformanceDocument(t *testing.T) {
+	s := subject(t)
+	d := Driver()
+	s.Driver.Settings = func() any {
+		s := defaults()
+		s.Keypad = KeypadLocked
+		return s
+	}
+	s.Settings = nil
+	s.Driver.Simulate = func(c link.SimulatorConfig) (link.Simulator, error) {
+		c.Script = slices.Clone(c.Script)
+		for i := range c.Script {
+			c.Script[i] += "+v1.1.10"
+		}
+		return d.Simulate(c)
+	}
+	s.Charged = slices.DeleteFunc(s.Charged, func(b string) bool { return b == "hand-after" })
+	s.Foreign = slices.DeleteFunc(s.Foreign, func(b string) bool {
+		return b == "hand-sale" || strings.HasSuffix(b, "+v1.1.10") // position is taken for proof: that is what locked means
+	})
+	linktest.Run(t, s)
+}

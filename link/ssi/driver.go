@@ -1,0 +1,268 @@
+package ssi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// Driver is this protocol, for the list of drivers.
+func Driver() link.Driver {
+	return link.Driver{
+		Name:  "ssi",
+		Title: "SSI SmartPOS_EMV, JSON over TCP, HTTP or serial",
+
+		Currency: "UAH",
+		Operations: []payment.Operation{
+			payment.Purchase, payment.Refund, payment.Reversal, payment.CashAdvance, payment.Deposit,
+			payment.Reconciliation, payment.Totals, payment.Diagnosis, payment.Lookup, payment.Abort,
+		},
+		Preserving: []payment.Operation{payment.Lookup, payment.Diagnosis, payment.Abort},
+		CanAbort:   true,
+		Settings:   func() any { return defaults() },
+		Check:      check,
+		Open:       Open,
+		Explain:    Explain,
+		Simulate:   func(c link.SimulatorConfig) (link.Simulator, error) { return NewSimulator(c) },
+	}
+}
+
+// terminal is one open terminal. One goroutine owns it.
+type terminal struct {
+	line     line
+	settings *Settings
+	currency string
+	longest  time.Duration
+	log      *slog.Logger
+	next     time.Time // before it no request is sent
+	identity identity  // as far as the terminal has told
+	noUID    bool      // the terminal does not know GetResultByUid
+
+	// took is the last result that was given to an attempt on this connection,
+	// which is no evidence for any other.
+	took struct{ fingerprint, attempt string }
+}
+
+var (
+	_ link.Terminal  = (*terminal)(nil)
+	_ link.Baseliner = (*terminal)(nil)
+	_ link.Diagnoser = (*terminal)(nil)
+	_ link.Totaller  = (*terminal)(nil)
+)
+
+// Open connects, and makes sure that a terminal answers. PingDevice may be sent
+// in any status (5.5.3). An address that begins with http:// is a web service;
+// everything else is opened with c.Dial.
+func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
+	s, ok := c.Settings.(*Settings)
+	if !ok {
+		s = defaults()
+	}
+	if err := s.Validate(); err != nil {
+		return nil, &link.Error{Op: "open", Err: err}
+	}
+	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log}
+	if t.longest <= 0 {
+		t.longest = link.DefaultLongest
+	}
+	if t.log == nil {
+		t.log = slog.New(slog.DiscardHandler)
+	}
+	t.log = t.log.With("terminal", c.Name)
+	var err error
+	if t.line, err = connect(ctx, c, s, t.log); err != nil {
+		return nil, &link.Error{Op: "open", Err: err}
+	}
+	// Whatever it says to it: it is there, and speaks this protocol.
+	if _, err := t.ask(ctx, request{Method: mPingDevice}); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func connect(ctx context.Context, c link.Config, s *Settings, log *slog.Logger) (line, error) {
+	if isWeb(c.Address) {
+		return newWeb(c.Address)
+	}
+	if c.Dial == nil {
+		return nil, errors.New("the configuration has no way to open the address")
+	}
+	if s.Connection == ConnectionEach || s.Connection == ConnectionAuto && strings.HasPrefix(c.Address, "tcp://") {
+		return newCalls(c.Dial, s.IdleGap, log), nil
+	}
+	conn, err := c.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newStream(conn, s.IdleGap, log), nil
+}
+
+// Close ends the connection and wakes a running Execute.
+func (t *terminal) Close() error { return t.line.close() }
+
+// ask makes one exchange, no sooner than the gap after the one before. Its
+// errors are of type [link.Error].
+func (t *terminal) ask(ctx context.Context, r request) (answer, error) {
+	if err := t.pause(ctx, time.Until(t.next)); err != nil {
+		return answer{}, &link.Error{Op: r.Method, Err: err}
+	}
+	a, sent, err := t.line.exchange(ctx, r, t.settings.RequestTimeout)
+	t.next = time.Now().Add(t.settings.Gap)
+	if err != nil {
+		return answer{}, &link.Error{Op: r.Method, Sent: sent, Err: err}
+	}
+	return a, nil
+}
+
+func (t *terminal) pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// status asks how the terminal is.
+func (t *terminal) status(ctx context.Context) (string, error) {
+	a, err := t.ask(ctx, request{Method: mGetStatus})
+	switch {
+	case err != nil:
+		return "", err
+	case a.failed() || a.status() == "":
+		return statusBusy, nil // it answers, and does not say: never idle
+	}
+	return a.status(), nil
+}
+
+// refusedError is what a terminal says when it does not do what it was asked
+// for. The connection is in order.
+type refusedError struct {
+	method, code, why string
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("the terminal refuses %s: %s", e.method, e.why)
+}
+
+// tell asks a question and makes an error of a refusal.
+func (t *terminal) tell(ctx context.Context, r request) (answer, error) {
+	a, err := t.ask(ctx, r)
+	if err == nil && a.failed() {
+		err = &refusedError{r.Method, a.code(), a.why()}
+	}
+	return a, err
+}
+
+// refusedWith is the code with which the terminal refused, or "".
+func refusedWith(err error) string {
+	if e, ok := errors.AsType[*refusedError](err); ok {
+		return e.code
+	}
+	return ""
+}
+
+// Execute sends the command of tx once and follows it until the terminal is
+// idle again. When d.Abort is closed it sends Interrupt while the terminal
+// waits for the card or the PIN; elsewhere the terminal would not hear it.
+func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error) {
+	r, err := t.request(tx)
+	if err != nil {
+		return payment.Outcome{}, &link.Error{Op: string(tx.Operation), Err: err}
+	}
+	a, err := t.ask(ctx, r)
+	if err != nil {
+		return payment.Outcome{}, err
+	}
+	if a.failed() {
+		return t.refused(r, a)
+	}
+	d.Report(firstStage(tx.Operation), payment.VendorCode{})
+	return t.follow(ctx, r, tx, d)
+}
+
+// refused says what it means that the terminal did not accept a command: of a
+// code that says so, that nothing was done and nothing will be.
+func (t *terminal) refused(r request, a answer) (payment.Outcome, error) {
+	code, known := errorCodes[a.code()]
+	if !known || !code.refused {
+		return payment.Outcome{}, &link.Error{Op: r.Method, Sent: true, Err: &refusedError{r.Method, a.code(), a.why()}}
+	}
+	return payment.Outcome{
+		Result: payment.Failed, Condition: code.condition, Source: payment.SourceAnswer, Text: code.text,
+		Vendor: payment.VendorCode{Code: a.code(), Text: a.why()},
+	}, nil
+}
+
+func firstStage(op payment.Operation) payment.Stage {
+	if op == payment.Reconciliation {
+		return payment.StageHost
+	}
+	return payment.StageWaitingCard
+}
+
+// request writes tx down in the terminal's language.
+func (t *terminal) request(tx payment.Transaction) (request, error) {
+	s := t.settings
+	if err := check(s, tx.Request); err != nil {
+		return request{}, err
+	}
+	if !tx.Amount.IsZero() && t.currency != "" && tx.Amount.Currency != t.currency {
+		return request{}, fmt.Errorf("the terminal takes %s", t.currency)
+	}
+	uid := s.uid(tx.Attempt)
+	if uid == "" && s.UID != UIDOff || !plain(uid) {
+		return request{}, errors.New("the attempt has no id that can be sent")
+	}
+	switch tx.Operation {
+	case payment.Purchase, payment.Refund, payment.CashAdvance, payment.Deposit:
+		return t.withCard(tx, uid)
+	case payment.Reversal:
+		return t.reversalOf(tx, uid)
+	case payment.Reconciliation:
+		return t.reportRequest(mZReport, false), nil
+	}
+	return request{}, fmt.Errorf("this driver has no %s", tx.Operation)
+}
+
+// methods are the commands that need a card.
+var methods = map[payment.Operation]string{
+	payment.Purchase: mPurchase, payment.Refund: mRefund, payment.CashAdvance: mCash, payment.Deposit: mDeposit,
+}
+
+func (t *terminal) withCard(tx payment.Transaction, uid string) (request, error) {
+	s := t.settings
+	number, ok := payment.CurrencyNumber(tx.Amount.Currency)
+	if !ok {
+		return request{}, errors.New("the amount has no currency of ISO 4217")
+	}
+	p := &requestParams{
+		TransAmount: digits(tx.Amount.Minor), TransCurrency: number,
+		MerchantID: s.MerchantID, TerminalID: s.TerminalID, TransactionUid: uid,
+	}
+	r := request{Method: methods[tx.Operation], Params: p}
+	switch tx.Operation {
+	case payment.Refund:
+		if p.RRN = tx.Original.RRN; p.RRN == "" {
+			return request{}, errors.New("the original has no RRN, which a refund needs")
+		}
+	case payment.Purchase:
+		r.Step = map[string]string{StepsOne: "0", StepsTwo: "1"}[s.Steps]
+		if n := s.discounted(tx.Amount.Minor); n > 0 {
+			p.DiscountedAmount = digits(n)
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,350 @@
+package ssi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// identity is what tells one terminal from another: its serial number, which
+// GetTerminalInfo tells since 1.0.10 of the document, else the TID of its last
+// result.
+type identity struct {
+	serial, tid  string
+	model, build string
+}
+
+func (i identity) String() string {
+	switch {
+	case i.serial != "":
+		return i.serial
+	case i.tid != "":
+		return "tid:" + i.tid
+	}
+	return ""
+}
+
+// identify asks the terminal who it is. One that does not know the question
+// leaves it open.
+func (t *terminal) identify(ctx context.Context) (identity, error) {
+	a, err := t.ask(ctx, request{Method: mGetTerminalInfo})
+	if err != nil || a.failed() {
+		return identity{}, err
+	}
+	i := a.Params.terminalInfo
+	id := identity{serial: string(i.Serial), model: string(i.Model), build: string(i.App.Version)}
+	if id.serial == "" {
+		id.serial, id.model, id.build = string(i.Serial2), string(i.Model2), string(i.OS)
+	}
+	return id, nil
+}
+
+// known is the identity, asked for once in the life of a connection.
+func (t *terminal) known(ctx context.Context) (err error) {
+	if t.identity.serial == "" {
+		t.identity, err = t.identify(ctx)
+	}
+	return err
+}
+
+// last reads the last result. An answer that is an error can be the result of a
+// failed operation; errRefused is one that is not.
+func (t *terminal) last(ctx context.Context) (answer, error) {
+	a, err := t.ask(ctx, request{Method: mGetLastResult})
+	if err != nil {
+		return a, err
+	}
+	if code := errorCodes[a.code()]; a.failed() && code.refused && a.Params.result == (result{}) {
+		return a, &refusedError{mGetLastResult, a.code(), a.why()}
+	}
+	if t.identity.serial == "" {
+		t.identity.tid = string(a.Params.TID)
+	}
+	return a, nil
+}
+
+// mark is what the journal keeps of the time before a command.
+type mark struct {
+	Last     string `json:"last"`               // result.fingerprint
+	Report   string `json:"report,omitempty"`   // report.fingerprint, for a reconciliation
+	Original int64  `json:"original,omitempty"` // for a reversal: what the terminal shows of the original, minor units
+}
+
+func markOf(b payment.Baseline) mark {
+	var m mark
+	if json.Unmarshal(b.Fingerprint, &m) != nil {
+		return mark{}
+	}
+	return m
+}
+
+// fingerprint tells one result from any other.
+func (r result) fingerprint() string {
+	return strings.Join([]string{
+		string(r.Trn), string(r.Amount), string(r.Invoice), string(r.RRN), string(r.Auth), r.when(), string(r.Result), string(r.Response), string(r.TID), string(r.Uid),
+	}, "|")
+}
+
+// Baseline reads the last result before a command. It refuses while the
+// terminal is busy, and everything but a reconciliation and a reversal while it
+// wants its batch closed (S06).
+func (t *terminal) Baseline(ctx context.Context, tx payment.Transaction) (payment.Baseline, error) {
+	var b payment.Baseline
+	status, err := t.status(ctx)
+	if err != nil {
+		return b, err
+	}
+	if !over(status) {
+		return b, payment.Refuse(payment.ReasonBusy, "the terminal is busy (%s)", show(status))
+	}
+	if status == statusNeedsZ && tx.Operation != payment.Reconciliation && tx.Operation != payment.Reversal {
+		return b, payment.Refuse(payment.ReasonReconcile, "the terminal wants its batch closed before it sells (%s)", statusNeedsZ)
+	}
+	if err := t.known(ctx); err != nil {
+		return b, err
+	}
+	a, err := t.last(ctx)
+	if err != nil {
+		return b, err
+	}
+	m := mark{Last: a.Params.result.fingerprint()}
+	switch tx.Operation {
+	case payment.Reconciliation:
+		rep, err := t.lastReport(ctx)
+		if err != nil {
+			return b, err
+		}
+		m.Report = rep.fingerprint()
+	case payment.Reversal:
+		if m.Original, err = t.reversible(ctx, a, tx); err != nil {
+			return b, err
+		}
+	}
+	b.Identity = t.identity.String()
+	if b.Fingerprint, err = json.Marshal(m); err != nil {
+		return b, err
+	}
+	// The gap is waited for here, so that the command leaves at once when it is
+	// given: the customer's time and an abort count from there.
+	if err := t.pause(ctx, time.Until(t.next)); err != nil {
+		return b, &link.Error{Op: "baseline", Err: err}
+	}
+	return b, nil
+}
+
+// Lookup asks what became of tx, in this order:
+//
+//  1. A terminal that is not idle may still be at it: [link.ErrInProgress].
+//     One that waits for the second step of a purchase is told to stop:
+//     nothing sends that step any more, and a first one pays nothing.
+//  2. Another terminal than that of the baseline: [link.ErrSwapped].
+//  3. A result that GetResultByUid finds is ours, and so is a last result with
+//     our transactionUid. What it says counts.
+//  4. A last result without one is ours only with keypad: locked, or if it is
+//     the void of our original. It must be newer than the baseline, and have
+//     our operation and amount.
+//  5. A doubtful result of ours stays so, unless the profile has takes_back and
+//     the longest time a payment can take has passed.
+//  6. Nothing of ours: [link.ErrInProgress] until that time has passed. Then
+//     [link.ErrNotFound] if the same terminal shows the same last result as
+//     before, since each accepted command overwrites it; else
+//     [link.ErrUnproven].
+func (t *terminal) Lookup(ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
+	if idle, err := t.settled(ctx); err != nil || !idle {
+		return payment.Outcome{}, orInProgress(err)
+	}
+	id, err := t.identify(ctx)
+	if err != nil {
+		return payment.Outcome{}, err
+	}
+	t.identity = id
+	if tx.Operation == payment.Reconciliation {
+		return t.lookupReport(ctx, tx, quiet)
+	}
+	a, err := t.last(ctx) // first: without a serial number it tells who answers
+	if err != nil {
+		return payment.Outcome{}, unbroken(err)
+	}
+	if now, then := t.identity.String(), tx.Baseline.Identity; now != "" && then != "" && now != then {
+		return payment.Outcome{}, link.ErrSwapped
+	}
+	own, err := t.byUID(ctx, tx)
+	if err != nil {
+		return payment.Outcome{}, unbroken(err)
+	}
+	if own == nil && t.proves(a.Params.result, tx) {
+		own = &a
+	}
+	if own == nil {
+		return payment.Outcome{}, t.unproven(a.Params.result, tx, quiet)
+	}
+	return t.settle(*own, tx, quiet)
+}
+
+// settled says whether the terminal is idle.
+func (t *terminal) settled(ctx context.Context) (bool, error) {
+	status, err := t.status(ctx)
+	if err == nil && status == statusFirstStep {
+		_, err = t.ask(ctx, request{Method: mInterrupt})
+		return false, err
+	}
+	return over(status), err
+}
+
+func orInProgress(err error) error {
+	if err == nil {
+		return link.ErrInProgress
+	}
+	return err
+}
+
+// unbroken makes "in progress" of a refusal: a terminal that was idle and now
+// refuses is busy again.
+func unbroken(err error) error {
+	if code := refusedWith(err); code != "" {
+		return fmt.Errorf("%w: %w", link.ErrInProgress, err)
+	}
+	return err
+}
+
+// byUID asks for the result of our transactionUid. It returns nil if the
+// terminal knows neither the question nor the answer.
+func (t *terminal) byUID(ctx context.Context, tx payment.Transaction) (*answer, error) {
+	uid := t.settings.uid(tx.Attempt)
+	if uid == "" || t.noUID {
+		return nil, nil
+	}
+	a, err := t.ask(ctx, request{Method: mGetResultByUid, Params: &requestParams{TransactionUid: uid}})
+	if err != nil {
+		return nil, err
+	}
+	r := a.Params.result
+	switch code := a.code(); {
+	case code == "E05":
+		t.noUID = true
+		return nil, nil
+	case code == "E06":
+		return nil, &refusedError{mGetResultByUid, code, a.why()}
+	case judge(a) == none, a.failed() && r == (result{}), r.Uid != "" && string(r.Uid) != uid:
+		return nil, nil
+	case r.Uid == "" && (r.fingerprint() == markOf(tx.Baseline).Last || !t.fits(r, tx)):
+		return nil, nil // a terminal that shows its last result whatever it is asked
+	}
+	return &a, nil
+}
+
+// proves says whether the last result is that of tx.
+func (t *terminal) proves(r result, tx payment.Transaction) bool {
+	if uid := t.settings.uid(tx.Attempt); uid != "" && r.Uid != "" {
+		return string(r.Uid) == uid
+	}
+	seen := r.fingerprint()
+	if seen == markOf(tx.Baseline).Last || r.Uid != "" || !t.fits(r, tx) || seen == t.took.fingerprint && t.took.attempt != tx.Attempt {
+		return false
+	}
+	return t.settings.Keypad == KeypadLocked || strings.EqualFold(string(r.Trn), mVoid)
+}
+
+// fits says whether operation and amount, and of a reversal the receipt, are
+// those of tx.
+func (t *terminal) fits(r result, tx payment.Transaction) bool {
+	if !strings.EqualFold(string(r.Trn), t.method(tx)) || !t.agreed(r, tx) {
+		return false
+	}
+	return tx.Operation != payment.Reversal || sameNumber(string(r.Invoice), tx.Original.Receipt)
+}
+
+// method is the name of the command that tx was.
+func (t *terminal) method(tx payment.Transaction) string {
+	if tx.Operation != payment.Reversal {
+		return methods[tx.Operation]
+	}
+	if tx.Amount.Minor < markOf(tx.Baseline).Original {
+		return mPartialVoid
+	}
+	return mVoid
+}
+
+// settle draws the conclusion from a result of ours.
+func (t *terminal) settle(a answer, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
+	verdict := judge(a)
+	over := quiet > t.longest
+	switch verdict {
+	case done, declined, cancelled, notDone:
+		o := t.outcome(a, payment.SourceLookup)
+		t.agree(&o, tx)
+		return o, nil
+	case firstStep:
+		if over {
+			return payment.Outcome{}, fmt.Errorf("%w: its second step was never begun", link.ErrNotFound)
+		}
+	case doubtful:
+		if over && t.settings.TakesBack && lostBank(a) {
+			o := t.outcome(a, payment.SourceLookup)
+			o.Result = payment.Failed
+			return o, nil
+		}
+	}
+	if over {
+		return payment.Outcome{}, fmt.Errorf("%w: %w", link.ErrUnproven, doubt(a))
+	}
+	return payment.Outcome{}, fmt.Errorf("%w: %w", link.ErrInProgress, doubt(a))
+}
+
+// lostBank says whether a result is that of a terminal that heard nothing from
+// its bank.
+func lostBank(a answer) bool {
+	r := a.Params.result
+	if !r.bankSilent() {
+		return false
+	}
+	switch spelled(r.Result) {
+	case "NO_CONNECTION", "CONNECTION_ERROR", "CONNECTION_TIMEOUT":
+		return true
+	case "FAILED", "":
+		return a.code() == "E10"
+	}
+	return false
+}
+
+// unproven says what it means that the terminal shows nothing of tx.
+func (t *terminal) unproven(r result, tx payment.Transaction, quiet time.Duration) error {
+	id := t.identity.String()
+	switch {
+	case quiet <= t.longest:
+		return link.ErrInProgress
+	case id != "" && id == tx.Baseline.Identity && len(tx.Baseline.Fingerprint) > 0 && r.fingerprint() == markOf(tx.Baseline).Last:
+		return link.ErrNotFound
+	}
+	return link.ErrUnproven
+}
+
+// Diagnose tells how the terminal is; who it is only while it is idle, since a
+// busy one answers nothing else.
+func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
+	status, err := t.status(ctx)
+	if err != nil {
+		return link.Diagnosis{}, err
+	}
+	d := link.Diagnosis{Facts: map[string]string{"status": show(status)}}
+	if over(status) {
+		if err := t.known(ctx); err != nil {
+			return link.Diagnosis{}, err
+		}
+	}
+	d.Identity = t.identity.String()
+	for k, v := range map[string]string{"serial": t.identity.serial, "model": t.identity.model, "version": t.identity.build} {
+		if v != "" {
+			d.Facts[k] = v
+		}
+	}
+	return d, nil
+}
+
+var errNoReport = errors.New("the terminal's report cannot be read")

@@ -1,0 +1,151 @@
+package ssi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// ok is an answer without an error.
+func ok(method string, params map[string]any) reply {
+	return reply{say: map[string]any{"method": method, "error": false, "errorCode": "", "errorDescription": "", "params": params}}
+}
+
+// refuse is the answer to a request that is not carried out (5.1).
+func refuse(method, code string) reply {
+	return reply{say: map[string]any{
+		"method": method, "error": true, "errorCode": code, "errorDescription": errorCodes[code].text, "params": map[string]any{"details": "simulated"},
+	}}
+}
+
+func (s *Simulator) tellStatus() reply {
+	rep := ok(mGetStatus, map[string]any{})
+	status := s.status
+	if s.mood.z && status == statusIdle {
+		status = statusNeedsZ
+	}
+	rep.say["status"] = status
+	if s.mood.old {
+		return rep
+	}
+	delete(rep.say, "status") // as some firmware has it
+	rep.say["params"] = map[string]any{"status": status}
+	return rep
+}
+
+// tellResult shows a result with everything that real ones have, track 2 and
+// card holder included.
+func (s *Simulator) tellResult(method string, p *slip) reply {
+	if p == nil {
+		rep := refuse(method, "E20")
+		rep.say["params"] = map[string]any{"terminalId": s.tid()}
+		return rep
+	}
+	date, clock, _ := strings.Cut(p.Time, " ")
+	params := map[string]any{
+		"originalTrnName": p.Trn, "transAmount": strconv.FormatInt(p.Amount, 10), "discount": "0", "authCode": p.Auth, "date": date, "time": clock,
+		"invoiceNum": "", "bankName": "Bank Acquirer", "merchantId": "MERCHANT1      ", "pan": "4725XXXXXXXX1627", "responseCode": p.Response,
+		"rrn": p.RRN, "transactionResult": p.Result, "terminalId": s.tid(), "posEntryMode": "CONTACTLESS", "binName": "VISA",
+		"track2": "4402722218390184=26092011881002000001", "cardHolderName": "MR CARDHOLDER", "parEnabled": true, "parValue": "Q1HJZ28RKA1EBL470G9XYG90R5D3E",
+		"balance": "0", "errorDetails": "",
+	}
+	if p.Invoice > 0 {
+		params["invoiceNum"] = six(p.Invoice)
+	}
+	if !s.mood.old && p.Uid != "" {
+		params["transactionUid"] = p.Uid
+	}
+	rep := ok(method, params)
+	if p.Code != "" {
+		rep.say["error"], rep.say["errorCode"], rep.say["errorDescription"] = true, p.Code, errorCodes[p.Code].text
+	}
+	return rep
+}
+
+func (s *Simulator) tellByUID(c command) reply {
+	if s.mood.old {
+		return refuse(c.Method, "E05")
+	}
+	for i := len(s.state.Kept) - 1; i >= 0; i-- {
+		if p := s.state.Kept[i]; p.Uid == c.Params.TransactionUid {
+			return s.tellResult(c.Method, &p)
+		}
+	}
+	return refuse(c.Method, "E20")
+}
+
+func (s *Simulator) tellReport() reply {
+	r := s.state.Report
+	if r == nil {
+		return refuse(mGetLastReport, "E20")
+	}
+	params := map[string]any{"responseCode": "", "isBatchEmpty": len(r.Rows) == 0, "batchNumber": six(r.Batch)}
+	for name, method := range map[string]string{"Sale": mPurchase, "FinAuth": mSalePreauth, "Refund": mRefund, "Cash": mCash, "Payment": mDeposit} {
+		params["total"+name+"Count"], params["total"+name+"Amount"] = r.total(r.Rows, method)
+	}
+	params["totalVoidCount"], params["totalVoidAmount"] = r.total(r.Voids, "")
+	if r.Detail {
+		rows := []any{}
+		for _, p := range r.Rows {
+			date, clock, _ := strings.Cut(p.Time, " ")
+			rows = append(rows, map[string]any{
+				"originalTrnName": p.Trn, "transAmount": strconv.FormatInt(p.Amount, 10), "authCode": p.Auth, "date": date, "time": clock,
+				"invoiceNum": six(p.Invoice), "pan": "4725XXXXXXXX1627", "responseCode": p.Response, "rrn": p.RRN, "binName": "VISA",
+			})
+		}
+		params["transactions"] = rows
+	}
+	return ok(mGetLastReport, params)
+}
+
+// tellInfo has the shape of an Android terminal, or of a Linux one (5.5.9).
+func (s *Simulator) tellInfo() reply {
+	serial := fmt.Sprintf("V1E0207%03d", 420+s.state.Unit)
+	if s.mood.linux {
+		return ok(mGetTerminalInfo, map[string]any{"model": "SP880", "os_version": "9.0.3.0_20231017", "pos_sn": serial})
+	}
+	app := map[string]any{"name": "MonoBank", "packageName": "com.example.banking", "versionName": "1.2.0.010"}
+	return ok(mGetTerminalInfo, map[string]any{
+		"terminalModel": "Verifone X990", "terminalSerialNumber": serial, "sdkVersion": 25, "currentApp": app,
+		"paymentApps": []any{app}, "externalRegisterApps": []any{},
+	})
+}
+
+func (s *Simulator) tid() string { return fmt.Sprintf("T%07d", 1+s.state.Unit) }
+
+// encode writes a message's JSON.
+func (r reply) encode() []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(r.say) != nil {
+		return nil // strings and booleans only
+	}
+	data := bytes.TrimRight(b.Bytes(), "\n")
+	if r.fault == "bad-json" {
+		data = data[:len(data)-1]
+	}
+	return data
+}
+
+// frame writes a message for a byte stream, broken as the script says.
+func (r reply) frame() []byte {
+	if r.fault == "garbage" {
+		return bytes.Repeat([]byte{0xff, stx, 0x00, '{', '"'}, 40)
+	}
+	msg, err := appendFrame(nil, r.encode())
+	if err != nil {
+		return nil
+	}
+	switch r.fault {
+	case "bad-lrc":
+		msg[len(msg)-1] ^= 0x55
+	case "bad-length":
+		msg[3], msg[4] = 0xff, 0xff
+	case "half-ack":
+		msg = msg[:len(msg)/2]
+	}
+	return msg
+}

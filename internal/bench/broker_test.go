@@ -267,12 +267,6 @@ func (c *controller) reply(id payment.ID) string {
 	return c.replies[id]
 }
 
-func (c *controller) over(id payment.ID) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.finals[id].IsZero()
-}
-
 // ready waits until a gateway is online, has said its session, and sells.
 func (c *controller) ready() {
 	c.b.Helper()

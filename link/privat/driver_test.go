@@ -316,6 +316,22 @@ func TestInterrupt(t *testing.T) {
 	})
 }
 
+// TestLostAnswer: a terminal that has finished and does not answer is not waited
+// for until the longest time a payment can take; one that works is.
+func TestLostAnswer(t *testing.T) {
+	for script, want := range map[string]time.Duration{"lost-answer+slow:20s": 26 * time.Second, "mute+slow:20s": 26 * time.Second, "approve+slow:200s": 200 * time.Second, "lost-answer": link.DefaultLongest} {
+		story(t, []string{"approve", script}, func(t *testing.T, r *rig, term *terminal) {
+			r.settings.Keypad = KeypadLocked
+			r.do(term, payment.Purchase, 700, none, payment.Approved)
+			tx, began := r.begin(term, payment.Purchase, 1000, none), time.Now()
+			_, err := term.Execute(t.Context(), tx, link.Dialogue{})
+			if took := time.Since(began); took != want || (err != nil) == (script == "approve+slow:200s") {
+				t.Errorf("%s: %v after %v, want %v", script, err, took, want)
+			}
+		})
+	}
+}
+
 // TestBusy: nothing begins on a terminal that serves somebody, and a command
 // that was given up gets its answer before another is sent.
 func TestBusy(t *testing.T) {

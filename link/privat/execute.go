@@ -17,6 +17,13 @@ const (
 	maxInterrupts  = 5
 )
 
+// maxIdle is how often in a row a terminal may say that it has finished before
+// its answer is given up as lost: every other poll, so six seconds as a rule.
+const maxIdle = 3
+
+// errIdle: the terminal was at it, is not any more, and has not answered.
+var errIdle = errors.New("the terminal has finished, and its answer did not come")
+
 // Execute sends the command of tx once and reads until the terminal answers.
 //
 // When d.Abort is closed it sends interrupt; the terminal then answers the
@@ -132,6 +139,7 @@ func (t *terminal) serve(ctx context.Context, req request, d link.Dialogue) (ans
 	nag := newTicker(0)
 	defer func() { nag.stop() }()
 	abort, interrupts, questions := d.Abort, 0, 0 // questions: service messages that are not answered
+	polls, working, idle := 0, false, 0
 	say := func(msg string) error {
 		questions++
 		_, err := t.line.write(ctx, service(msg).frame())
@@ -159,6 +167,13 @@ func (t *terminal) serve(ctx context.Context, req request, d link.Dialogue) (ans
 			if s, ok := stages[a.stage]; ok {
 				d.Report(s, payment.VendorCode{Code: show(a.stage), Text: a.stageText})
 			}
+		case a.msgType == msgLastResult: // believed once it has said that it is at it
+			questions = 0
+			if working = working || a.lastResult == "2"; working && a.lastResult != "2" {
+				idle++
+			} else {
+				idle = 0
+			}
 		}
 		return false
 	}
@@ -167,6 +182,9 @@ func (t *terminal) serve(ctx context.Context, req request, d link.Dialogue) (ans
 		case a := <-t.line.answers:
 			if hear(a) {
 				return a, nil
+			}
+			if idle == maxIdle {
+				return answer{}, errIdle
 			}
 		case <-abort:
 			abort = nil
@@ -183,7 +201,11 @@ func (t *terminal) serve(ctx context.Context, req request, d link.Dialogue) (ans
 				return answer{}, err
 			}
 		case <-poll.c:
-			if err := say(msgStatus); err != nil {
+			msg := msgStatus
+			if polls++; polls%2 == 0 {
+				msg = msgLastResult
+			}
+			if err := say(msg); err != nil {
 				return answer{}, err
 			}
 		case <-ctx.Done():

@@ -232,7 +232,7 @@ func TestInterrupt(t *testing.T) {
 // TestLostAnswer: a terminal that has finished and does not answer is not waited
 // for until the longest time a payment can take; one that works is.
 func TestLostAnswer(t *testing.T) {
-	for script, want := range map[string]time.Duration{"lost-answer+slow:20s": 26 * time.Second, "mute+slow:20s": 26 * time.Second, "approve+slow:200s": 200 * time.Second, "lost-answer": link.DefaultLongest} {
+	for script, want := range map[string]time.Duration{"lost-answer+slow:20500ms": 26 * time.Second, "mute+slow:20500ms": 26 * time.Second, "approve+slow:200s": 200 * time.Second, "lost-answer": link.DefaultLongest} {
 		story(t, []string{"approve", script}, func(t *testing.T, r *rig, term *terminal) {
 			r.settings.Keypad = KeypadLocked
 			r.do(term, payment.Purchase, 700, none, payment.Approved)

@@ -4,17 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
-)
-
-// interruptEvery is how often an interrupt is repeated until the terminal says
-// that it got it. It is a wish and moves nothing.
-const (
-	interruptEvery = 3 * time.Second
-	maxInterrupts  = 5
 )
 
 // Execute sends the command of tx once and reads until the terminal answers.
@@ -115,111 +107,6 @@ func (t *terminal) request(tx payment.Transaction) (request, error) {
 		return voidPartly(tx.Amount, tx.Original.Receipt), nil
 	}
 	return request{}, fmt.Errorf("the protocol has no %s", tx.Operation)
-}
-
-// errRefused: the terminal did not take the command.
-type errRefused struct{ why error }
-
-func (e errRefused) Error() string { return e.why.Error() }
-
-// serve waits for the answer to a command that was sent, tells how far the
-// terminal is, and interrupts it if that is wanted.
-func (t *terminal) serve(ctx context.Context, req request, d link.Dialogue) (answer, error) {
-	end := time.NewTimer(t.longest)
-	defer end.Stop()
-	poll := newTicker(t.settings.Poll)
-	defer poll.stop()
-	nag := newTicker(0)
-	defer func() { nag.stop() }()
-	abort, interrupts, questions := d.Abort, 0, 0 // questions: service messages that are not answered
-	say := func(msg string) error {
-		questions++
-		_, err := t.line.write(ctx, service(msg).frame())
-		return err
-	}
-	hear := func(a answer) (ours bool) {
-		switch {
-		case a.method == req.method:
-			return true
-		case moves(a.method):
-			t.keep(a)
-		case a.method != methodService:
-		case a.msgType == msgBusy && interrupts == 0 && questions == 0:
-			return true
-		case a.msgType == msgNotImplemented && questions == 0:
-			return true
-		case a.msgType == msgNotImplemented: // it does not say which; the command was taken before
-			questions = 0
-			poll.stop()
-		case a.msgType == msgInterrupted:
-			questions = 0
-			nag.stop()
-		case a.msgType == msgStatus:
-			questions = 0
-			if s, ok := stages[a.stage]; ok {
-				d.Report(s, payment.VendorCode{Code: show(a.stage), Text: a.stageText})
-			}
-		}
-		return false
-	}
-	for {
-		select {
-		case a := <-t.line.answers:
-			if hear(a) {
-				return a, nil
-			}
-		case <-abort:
-			abort = nil
-			interrupts++
-			nag = newTicker(interruptEvery)
-			if err := say(msgInterrupt); err != nil {
-				return answer{}, err
-			}
-		case <-nag.c:
-			if interrupts++; interrupts == maxInterrupts {
-				nag.stop()
-			}
-			if err := say(msgInterrupt); err != nil {
-				return answer{}, err
-			}
-		case <-poll.c:
-			if err := say(msgStatus); err != nil {
-				return answer{}, err
-			}
-		case <-ctx.Done():
-			return answer{}, ctx.Err()
-		case <-end.C:
-			return answer{}, errSilent
-		case <-t.line.done:
-			for _, a := range t.line.late() {
-				if hear(a) {
-					return a, nil
-				}
-			}
-			return answer{}, t.line.err
-		}
-	}
-}
-
-// ticker is a time.Ticker that may be none.
-type ticker struct {
-	c      <-chan time.Time
-	ticker *time.Ticker
-}
-
-func newTicker(d time.Duration) *ticker {
-	if d <= 0 {
-		return &ticker{}
-	}
-	t := time.NewTicker(d)
-	return &ticker{t.C, t}
-}
-
-func (t *ticker) stop() {
-	if t.ticker != nil {
-		t.ticker.Stop()
-	}
-	t.c = nil
 }
 
 // conclude makes an outcome of the answer to tx, or says why it is none.

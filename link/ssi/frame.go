@@ -27,7 +27,8 @@ const (
 	headerSize = 5
 	maxFrame   = headerSize + maxData + 1
 
-	maxEmptyReads = 100 // in a row, as in package bufio
+	firstBuffer   = 2048 // bytes; the usual result has 700
+	maxEmptyReads = 100  // in a row, as in package bufio
 )
 
 // Errors of one frame, all of them [frame.ErrCorrupt]. They are values so that
@@ -75,12 +76,12 @@ func appendFrame(dst, data []byte) ([]byte, error) {
 // It is not safe for concurrent use.
 type frames struct {
 	r   io.Reader
-	buf []byte // its length is the bound
+	buf []byte // grows to maxFrame when a frame needs it
 	// buf[start:end] has been read and not been used.
 	start, end int
 }
 
-func newFrames(r io.Reader) *frames { return &frames{r: r, buf: make([]byte, maxFrame)} }
+func newFrames(r io.Reader) *frames { return &frames{r: r, buf: make([]byte, firstBuffer)} }
 
 // next returns the data of the next frame, valid until the next call. After a
 // [frame.ErrCorrupt] reading can go on; an error of the stream is returned as it
@@ -143,6 +144,9 @@ func (f *frames) fill() error {
 	if f.start > 0 {
 		f.end = copy(f.buf, f.buf[f.start:f.end])
 		f.start = 0
+	}
+	if f.end == len(f.buf) { // scan keeps no more than one frame, so there is room up to maxFrame
+		f.buf = append(f.buf, make([]byte, min(len(f.buf), maxFrame-len(f.buf)))...)
 	}
 	for range maxEmptyReads {
 		n, err := f.r.Read(f.buf[f.end:])

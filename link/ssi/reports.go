@@ -2,6 +2,7 @@ package ssi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"tillgate/internal/payment"
 	"tillgate/link"
 )
+
+var errNoReport = errors.New("the terminal's report cannot be read")
 
 func (t *terminal) reportRequest(method string, detail bool) request {
 	return request{Method: method, Params: &requestParams{MerchantID: t.settings.MerchantID, IsDetailReport: &detail}}

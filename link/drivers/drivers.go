@@ -5,12 +5,14 @@ package drivers
 import (
 	"tillgate/link"
 	"tillgate/link/ecrvn"
+	"tillgate/link/qfpay"
 )
 
 // All lists the drivers, in the order in which they are shown.
 func All() []link.Driver {
 	return []link.Driver{
 		ecrvn.Driver(),
+		qfpay.Driver(),
 	}
 }
 

@@ -30,6 +30,7 @@ type answer struct {
 	message string
 	fault   string
 	records []record
+	hollow  bool // data is missing or empty; not: it cannot be read
 }
 
 // record is one transaction in an answer. A card number keeps its last four
@@ -104,32 +105,35 @@ func decode(b []byte) (answer, error) {
 	if a.respcd == "" {
 		return answer{}, fmt.Errorf("%w: no respcd", errAnswer)
 	}
-	a.records = records(e.Data)
+	a.records, a.hollow = records(e.Data)
 	return a, nil
 }
 
-// records reads data. What cannot be read counts as none: the respcd stands.
-func records(data json.RawMessage) []record {
+// records reads data. What cannot be read counts as none, since the respcd
+// stands; hollow says that there was nothing to read.
+func records(data json.RawMessage) (out []record, hollow bool) {
 	var v any
-	if unmarshal(data, &v) != nil {
-		return nil
+	if len(data) > 0 && unmarshal(data, &v) != nil {
+		return nil, false
 	}
 	if s, ok := v.(string); ok {
-		if v = nil; unmarshal([]byte(s), &v) != nil {
-			return nil
+		if v = nil; strings.TrimSpace(s) != "" && unmarshal([]byte(s), &v) != nil {
+			return nil, false
 		}
 	}
 	list, ok := v.([]any)
-	if !ok {
+	if !ok && v != nil {
 		list = []any{v}
 	}
-	var out []record
+	hollow = true
 	for _, item := range list {
-		if m, ok := item.(map[string]any); ok && len(m) > 0 && len(out) < maxRecords {
+		m, ok := item.(map[string]any)
+		hollow = hollow && ok && len(m) == 0
+		if ok && len(m) > 0 && len(out) < maxRecords {
 			out = append(out, newRecord(m))
 		}
 	}
-	return out
+	return out, hollow
 }
 
 func newRecord(m map[string]any) record {

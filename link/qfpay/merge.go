@@ -8,6 +8,7 @@ type message struct {
 	number byte
 	code   byte // of an error, else 0
 	data   []byte
+	empty  bool // there was no data
 }
 
 // merger puts the packets of one message together (chapter 9.4). One message is

@@ -198,6 +198,10 @@ type Driver struct {
 	// about them; the error says that they are not valid.
 	Explain func(w io.Writer, b []byte) error
 
+	// Currency is the usual one of these terminals (ISO 4217); a simulator that is
+	// given none has it.
+	Currency string
+
 	// Simulate makes a terminal of this protocol without hardware.
 	Simulate func(SimulatorConfig) (Simulator, error)
 }

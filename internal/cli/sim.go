@@ -27,6 +27,8 @@ type simCmd struct {
 	Currency string        `help:"Currency of the terminal. Default: the usual one of the protocol." placeholder:"CODE"`
 	Pace     time.Duration `default:"1s" help:"How long the customer takes at each stage." placeholder:"TIME"`
 	Verbose  bool          `short:"v" help:"Tell more."`
+
+	usual string // currency of the driver
 }
 
 func (simCmd) Help() string {
@@ -48,6 +50,7 @@ func (s *simCmd) Run(a *app) error {
 	if !s.PTY && s.TCP == "" && s.HTTP == "" {
 		return &exit{exitUsage, "say on what the terminal shall be found: --pty, --tcp ADDRESS or --http ADDRESS"}
 	}
+	s.usual = driver.Currency
 	level := slog.LevelInfo
 	if s.Verbose {
 		level = slog.LevelDebug
@@ -111,7 +114,7 @@ func (s *simCmd) onPTY(ctx context.Context, a *app, sim link.Simulator, log *slo
 func (s *simCmd) advertise(a *app, address string) {
 	currency := s.Currency
 	if currency == "" {
-		currency = "VND"
+		currency = s.usual
 	}
 	script := "approve"
 	if len(s.Script) > 0 {

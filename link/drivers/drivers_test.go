@@ -19,6 +19,9 @@ func TestAll(t *testing.T) {
 		if d.Title == "" || d.Open == nil || d.Explain == nil || d.Simulate == nil || d.Check == nil {
 			t.Errorf("%s: title, Open, Check, Explain and Simulate are required", d.Name)
 		}
+		if _, ok := payment.Exponent(d.Currency); !ok {
+			t.Errorf("%s: its usual currency %q is not in ISO 4217", d.Name, d.Currency)
+		}
 		for _, op := range append(d.Operations, d.Preserving...) {
 			if !op.Known() {
 				t.Errorf("%s: operation %q is not known", d.Name, op)

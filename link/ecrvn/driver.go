@@ -23,6 +23,7 @@ func Driver() link.Driver {
 		Check:      check,
 		Open:       Open,
 		Explain:    Explain,
+		Currency:   "VND",
 		Simulate:   func(c link.SimulatorConfig) (link.Simulator, error) { return NewSimulator(c) },
 	}
 }

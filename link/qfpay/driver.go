@@ -26,6 +26,7 @@ func Driver() link.Driver {
 		Check:      check,
 		Open:       Open,
 		Explain:    Explain,
+		Currency:   "HKD",
 		Simulate:   func(c link.SimulatorConfig) (link.Simulator, error) { return NewSimulator(c) },
 	}
 }

@@ -25,8 +25,7 @@ func (t *terminal) ask(ctx context.Context, c content, heed func(heard) bool) (a
 		content: c,
 		within:  t.settings.QueryTimeout,
 		take: func(h heard) bool {
-			name := h.answer.names()
-			if h.ours || !h.late && (name == "" || name == asked) {
+			if h.ours || !h.late && h.answer.about(asked) {
 				got = h.answer
 				return true
 			}
@@ -41,6 +40,16 @@ func (t *terminal) ask(ctx context.Context, c content, heed func(heard) bool) (a
 		return answer{}, &link.Error{Op: op, Sent: sent, Err: err}
 	}
 	return got, nil
+}
+
+// about says whether an answer can be to a question for an id, ours or QFPay's.
+func (a answer) about(id string) bool {
+	if len(a.records) != 1 {
+		return true
+	}
+	r := a.records[0]
+	name := r.get("out_trade_no")
+	return name == "" || name == id || r.get("syssn") == id
 }
 
 // Lookup asks what became of tx. A purchase is asked for by our own id, so an

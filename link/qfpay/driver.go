@@ -55,6 +55,7 @@ var (
 	_ link.Terminal  = (*terminal)(nil)
 	_ link.Baseliner = (*terminal)(nil)
 	_ link.Diagnoser = (*terminal)(nil)
+	_ link.Printer   = (*terminal)(nil)
 )
 
 // Open connects, and asks for a payment that does not exist to make sure that a

@@ -316,6 +316,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add([]byte(`{"respcd":"6000","data":"[{\"respcd\":\"0000\",\"cardno\":\"4720111122225184\"}]"}`), false)
 	f.Add([]byte("{content:{amt=10.1,channel='wx',func_type=1001}, digest:'ADA9E6F7E3F7739FD78BBCDC9DC9E87B'}"), true)
+	f.Add([]byte("{content:{a=1}, digest:'}"), true) // one quote for both ends
 	f.Add([]byte(`{"content":"{func_type: 3002}","digest":"79fd145311d54d03e4e685d50f15dd7f"}`), true)
 	f.Fuzz(func(t *testing.T, b []byte, seal bool) {
 		if seal {

@@ -68,11 +68,12 @@ func (p *profile) parseRequest(b []byte) (request, error) {
 
 // odoo reads what follows "{content:".
 func (r *request) odoo(s string) error {
+	s, closed := strings.CutSuffix(s, "'}")
 	i := strings.LastIndex(s, "}, digest:'")
-	if i < 0 || !strings.HasSuffix(s, "'}") {
+	if !closed || i < 0 {
 		return fmt.Errorf("%w: no digest", errRequest)
 	}
-	r.digest = s[i+len("}, digest:'") : len(s)-len("'}")]
+	r.digest = s[i+len("}, digest:'"):]
 	return r.pairs(s[:i+1])
 }
 

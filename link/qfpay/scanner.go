@@ -2,24 +2,34 @@ package qfpay
 
 import "bytes"
 
-// scanner finds packets in a stream of bytes. It allocates once and copies no
-// packet: what next returns is valid until the following call of space.
+// scanner finds packets in a stream of bytes. Its buffer grows to the longest
+// packet that comes, maxPacket at most, and no packet is copied: what next
+// returns is valid until the following call of space.
 type scanner struct {
 	buf  []byte
 	r, w int // buf[r:w] has been read and not been looked at yet
 }
 
-func newScanner() *scanner { return &scanner{buf: make([]byte, maxPacket+4096)} }
+const (
+	firstBuffer = 8 << 10
+	lastBuffer  = 128 << 10 // more than maxPacket: next never leaves it full
+)
 
-// space is where the next bytes are to be put; it is never empty, since the
-// longest packet leaves room behind it. Call filled afterwards.
+func newScanner() *scanner { return &scanner{buf: make([]byte, firstBuffer)} }
+
+// space is where the next bytes are to be put; it is never empty. Call filled
+// afterwards.
 func (s *scanner) space() []byte {
 	if s.r == s.w {
 		s.r, s.w = 0, 0
 	}
 	if s.w == len(s.buf) {
-		s.w = copy(s.buf, s.buf[s.r:s.w])
-		s.r = 0
+		to := s.buf
+		if s.r == 0 && len(s.buf) < lastBuffer {
+			to = make([]byte, 2*len(s.buf))
+		}
+		s.w = copy(to, s.buf[s.r:s.w])
+		s.buf, s.r = to, 0
 	}
 	return s.buf[s.w:]
 }

@@ -52,7 +52,7 @@ func (s *Simulator) unplug(c link.Conn) {
 }
 
 func (s *Simulator) listen(c link.Conn) error {
-	in := bufio.NewReaderSize(c, 1<<16)
+	in := bufio.NewReader(c)
 	first, err := in.Peek(5)
 	switch {
 	case string(first) == "POST ":

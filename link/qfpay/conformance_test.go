@@ -33,7 +33,7 @@ func subject(t *testing.T) linktest.Subject {
 		Foreign: []string{"foreign-query"},
 		Junk: [][]byte{
 			[]byte("/n/n/n/n"), []byte("/n\x01\x10\x05\xff\xff\xff\xf4"), []byte("/n\x01\x20\x05\x00\x0b\x00\x00/n"), []byte("/n\x01\x10\x05\x00\x0c\x00\x01{/n"),
-			packet{kindRequest, 3, len(sealed), sealed}.append(nil), packet{kindRequest, 3, 6, []byte("abc")}.append(nil), packet{kind: errCheck, number: 99}.append(nil),
+			packet{kindRequest, 3, len(sealed), sealed}.append(nil), packet{kindRequest, 3, 6, []byte("abc")}.append(nil), packet{kind: kindError, number: 99}.append(nil), // its number may be the request's
 		},
 		Uncarried: map[string]payment.Request{
 			"no amount": {ID: "x", Operation: payment.Purchase}, "thirteen digits": {ID: "x", Operation: payment.Purchase, Amount: hkd(payment.MaxMinor + 1)},

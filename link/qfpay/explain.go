@@ -16,7 +16,7 @@ func Explain(w io.Writer, b []byte) error {
 	if len(bytes.TrimSpace(b)) == 0 {
 		return errors.New("no bytes")
 	}
-	if _, _, v := parse(b); v == isPacket || v == isPart && len(b) >= 9 || v == isBroken {
+	if _, _, v := parse(b); v == isPacket || v == isPart && len(b) >= 3 || v == isBroken {
 		return explainPackets(w, b)
 	}
 	if bytes.HasPrefix(b, []byte("POST ")) || bytes.HasPrefix(b, []byte("HTTP/1.")) {

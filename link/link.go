@@ -88,6 +88,13 @@ type Totaller interface {
 	Totals(ctx context.Context) ([]Total, error)
 }
 
+// Printer has the terminal print. It moves no money; the error says that the
+// terminal did not say that it printed.
+type Printer interface {
+	PrintReceipt(ctx context.Context, of payment.Reference) error
+	PrintTotals(ctx context.Context) error
+}
+
 // Diagnosis is what a terminal says about itself.
 type Diagnosis struct {
 	Identity string            `json:"identity"`

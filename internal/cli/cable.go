@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -79,9 +80,12 @@ func point(name, device string) error {
 	return os.Rename(making, name)
 }
 
-// tcpCable serves sim to one TCP connection after another.
+// tcpCable serves sim on every TCP connection that is made: some protocols have
+// one for each request.
 func tcpCable(ctx context.Context, l net.Listener, sim link.Simulator, log *slog.Logger) error {
 	defer context.AfterFunc(ctx, func() { l.Close() })()
+	var g sync.WaitGroup
+	defer g.Wait()
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -90,10 +94,12 @@ func tcpCable(ctx context.Context, l net.Listener, sim link.Simulator, log *slog
 			}
 			return err
 		}
-		if err := sim.Serve(ctx, c); err != nil {
-			log.Warn("simulated cable broke", "peer", c.RemoteAddr().String(), "err", err)
-		}
-		c.Close()
+		g.Go(func() {
+			defer c.Close()
+			if err := sim.Serve(ctx, c); err != nil {
+				log.Warn("simulated cable broke", "peer", c.RemoteAddr().String(), "err", err)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"tillgate/link"
 	"tillgate/link/ecrvn"
 	"tillgate/link/privat"
+	"tillgate/link/qfpay"
 	"tillgate/link/ssi"
 )
 
@@ -15,6 +16,7 @@ func All() []link.Driver {
 		ecrvn.Driver(),
 		privat.Driver(),
 		ssi.Driver(),
+		qfpay.Driver(),
 	}
 }
 

@@ -43,20 +43,40 @@ type Breaking struct {
 	at   int
 	kind Kind
 
+	*tally
+	conn   link.Conn // what is there now: the line, or a blind end
+	blind  bool
+	broken bool
+	closed bool
+	until  [2]time.Time
+}
+
+// tally is what connections that break together have in common. Its lock guards
+// them too.
+type tally struct {
 	mu            sync.Mutex
-	conn          link.Conn // what is there now: the line, or a blind end
-	blind         bool
-	broken        bool
-	closed        bool
-	read, written int // bytes so far
-	until         [2]time.Time
+	read, written int  // bytes so far
+	reached       bool // the breaking point was met
 }
 
 // BreakAt makes c break at byte n, counted from 0, of what is read
 // ([CutRead]) or written (the others). A negative n never breaks.
 // The other side sees the connection end.
 func BreakAt(c link.Conn, n int, kind Kind) *Breaking {
-	return &Breaking{conn: c, at: n, kind: kind}
+	return &Breaking{conn: c, at: n, kind: kind, tally: &tally{}}
+}
+
+// Again wraps a further connection, on which the bytes are counted on. It is for
+// drivers that make a connection for each request. Once one has broken, those
+// made afterwards do not.
+func (b *Breaking) Again(c link.Conn) *Breaking {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	next := &Breaking{conn: c, at: b.at, kind: b.kind, tally: b.tally}
+	if b.reached {
+		next.at = -1
+	}
+	return next
 }
 
 // Read reads no byte at or behind the breaking point.
@@ -141,6 +161,7 @@ func (b *Breaking) count(n int) {
 // breakNow ends the line. A pulled cable and a stalled one become a blind end
 // that has nothing to read; the pulled one swallows what is written.
 func (b *Breaking) breakNow() {
+	b.reached = true
 	line := b.conn
 	if (b.kind == Unplug || b.kind == Stall) && !b.blind && !b.closed {
 		near, far := net.Pipe()
@@ -198,7 +219,7 @@ func (b *Breaking) Bytes() (read, written int) {
 func (b *Breaking) Reached() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.broken || b.blind
+	return b.reached
 }
 
 func (b *Breaking) String() string { return fmt.Sprintf("%s byte %d", b.kind, b.at) }

@@ -58,10 +58,11 @@ func reverseOnce(t *testing.T, s Subject, settings any, n int, kind Kind) (reach
 		}
 		back.Operation, back.Original, back.Order, back.Amount = payment.Reversal, o.Reference, "", tx.Amount
 		var line *Breaking
-		b.wrap = func(c link.Conn) link.Conn { line = BreakAt(c, n, kind); return line }
+		b.breakAt(&line, n, kind)
 		what := fmt.Sprintf("reversal %s %d", kind, n)
 		o, err = b.sellOn(&line, &back, what)
 		reached = line.Reached()
+		b.wrap = nil
 		reversed := b.sim.Ledger()[0].Reversed
 		if err == nil && (o.Result == payment.Approved) != reversed || reversed && err != nil && !link.Sent(err) {
 			t.Errorf("%s: got %+v, %v, and reversed is %v", what, o, err, reversed)
@@ -88,11 +89,12 @@ func breakOnce(t *testing.T, s Subject, settings any, n int, kind Kind) (reached
 		b := newBench(t, s, settings, s.Approve)
 		defer b.sim.Close()
 		var line *Breaking
-		b.wrap = func(c link.Conn) link.Conn { line = BreakAt(c, n, kind); return line }
+		b.breakAt(&line, n, kind)
 		what := fmt.Sprintf("%s %d", kind, n)
 		tx := b.purchase()
 		o, err := b.sellOn(&line, &tx, what)
 		reached = line.Reached()
+		b.wrap = nil
 		b.judge(what, tx, o, err)
 		term := b.mustOpen()
 		defer term.Close()

@@ -71,6 +71,9 @@ func OpenPTY(t testing.TB) (ours, theirs link.Conn) {
 
 // pty sells over a real pseudo-terminal, in real time, and pulls its cable.
 func (s Subject) pty(t *testing.T) {
+	if s.Apart {
+		t.Skip("a serial line has not a connection for each request")
+	}
 	settings := s.anySettings()
 	b := newBench(t, s, settings, s.Approve, s.Decline, s.Approve)
 	defer b.sim.Close()

@@ -45,6 +45,14 @@ type Subject struct {
 	// Swapped is the one of Foreign that puts another terminal there.
 	Swapped string
 
+	// ByID says that the protocol finds an attempt by its own id: what is sold
+	// afterwards does not change what a lookup says about a dead command.
+	ByID bool
+
+	// Apart says that the driver makes a connection for each request, on which its
+	// answer comes and no other.
+	Apart bool
+
 	// Slow approves, and takes 20 seconds longer to do it. SlowDecline declines.
 	Slow, SlowDecline string
 
@@ -80,7 +88,7 @@ type bench struct {
 	settings any
 	sim      link.Simulator
 	dial     func(*bench) (ours, theirs link.Conn)
-	wrap     func(link.Conn) link.Conn // of the next connection; nil: none
+	wrap     func(link.Conn) link.Conn // of the next connection, of all with Apart; nil: none
 	n        int                       // attempts so far
 }
 
@@ -114,11 +122,27 @@ func (b *bench) open() (link.Terminal, error) {
 			go b.sim.Serve(context.Background(), theirs)
 			if dials++; b.wrap != nil && dials > b.s.Dials {
 				ours = b.wrap(ours)
-				b.wrap = nil
+				if !b.s.Apart {
+					b.wrap = nil
+				}
 			}
 			return ours, nil
 		},
 	})
+}
+
+// breakAt makes the next connection break, or with Apart all that follow
+// together. line is the newest.
+func (b *bench) breakAt(line **Breaking, n int, kind Kind) {
+	*line = nil
+	b.wrap = func(c link.Conn) link.Conn {
+		if *line == nil {
+			*line = BreakAt(c, n, kind)
+		} else {
+			*line = (*line).Again(c)
+		}
+		return *line
+	}
 }
 
 // mustOpen tries for ten minutes, as a lane would: a terminal that serves a

@@ -1,0 +1,185 @@
+package qfpay
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// documented are the fields of chapter 5 of the document, as it lists them.
+var documented = strings.Fields(`respcd resmsg reserr mchntnm sysdtm userid busicd txamt txcurrcd chnlsn paydtm udid syssn clisn out_trade_no cardscheme
+	txdtm orig_syssn originTxamt server_time cancel opuid prepay_amt tradetp origssn customer_source opuser nickname allow_refund_amt desc
+	origbusicd cardno cardtype batchno refno respmsg resperr`)
+
+// table reads the rows of the table in docs/protocols/qfpay.md whose header
+// begins with head.
+func table(t *testing.T, head string) (rows [][]string) {
+	t.Helper()
+	_, text, ok := strings.Cut(page(t), "\n| "+head)
+	if !ok {
+		t.Fatalf("no table %q", head)
+	}
+	text, _, _ = strings.Cut(text, "\n\n")
+	for _, line := range strings.Split(text, "\n")[2:] {
+		var row []string
+		for _, cell := range strings.Split(strings.Trim(line, "| "), "|") {
+			row = append(row, strings.Trim(strings.TrimSpace(cell), "`"))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func page(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "protocols", "qfpay.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestDocument holds the page about this protocol and the code to each other.
+func TestDocument(t *testing.T) {
+	t.Run("fields", func(t *testing.T) {
+		left := setOf(slices.Concat(documented, kept, dropped))
+		for _, row := range table(t, "key | our word |") {
+			if !left[row[0]] {
+				t.Errorf("%s has two rows, or is no field", row[0])
+			}
+			delete(left, row[0])
+			checkField(t, row[0], row[2])
+		}
+		for key := range left {
+			t.Errorf("%s has no row", key)
+		}
+	})
+	t.Run("codes", func(t *testing.T) {
+		seen := map[string]bool{}
+		for _, row := range table(t, "respcd | of the transaction |") {
+			a := answer{respcd: row[0]}
+			if row[1] != "none" {
+				a.records = []record{{text: map[string]string{"respcd": row[1]}}}
+			}
+			if got := judge(a).decision.String(); got != row[2] {
+				t.Errorf("%v: got %s", row, got)
+			}
+			seen[row[0]], seen[row[1]] = true, true
+		}
+		for _, c := range slices.Concat(slices.Collect(maps.Keys(answers)), slices.Collect(maps.Keys(hosts))) {
+			if !seen[c] {
+				t.Errorf("%s has no row", c)
+			}
+		}
+		for _, row := range table(t, "packet type |") {
+			var kind byte
+			if _, err := fmt.Sscanf(row[0], "0x%x", &kind); err != nil || packetErrors[kind].decision.String() != row[2] {
+				t.Errorf("%v: %v, %v", row, packetErrors[kind], err)
+			}
+		}
+	})
+	t.Run("functions", func(t *testing.T) {
+		for _, row := range table(t, "function | operation |") {
+			if got := path(row[0]); got != row[2] {
+				t.Errorf("%s: got %s, the page says %s", row[0], got, row[2])
+			}
+		}
+	})
+	t.Run("members", func(t *testing.T) {
+		have := setOf(nil)
+		for _, row := range table(t, "member | in |") {
+			have[row[0]] = true
+		}
+		s := defaults()
+		s.Camera, s.ScanType, s.WaitCardTimeout, s.PaymentTimeout, s.MoveToBack, s.AllowModify = "front", "SCAN_PAY", 1e9, 1e9, true, true
+		for _, p := range slices.Concat(s.trade("A", hkd(1)), s.refund("1", hkd(1)), s.query("orderId", "1"), printReceipt("1")) {
+			if !have[p.key] {
+				t.Errorf("%s has no row", p.key)
+			}
+		}
+	})
+	t.Run("settings", func(t *testing.T) {
+		var rows, fields []string
+		for _, row := range table(t, "setting | default |") {
+			rows = append(rows, row[0])
+		}
+		for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
+			fields = append(fields, f.Tag.Get("yaml"))
+		}
+		if !slices.Equal(rows, fields) {
+			t.Errorf("the page has %v, the profile %v", rows, fields)
+		}
+	})
+	t.Run("behaviours", func(t *testing.T) {
+		left := setOf(slices.Concat(slices.Collect(maps.Keys(outcomes)), slices.Collect(maps.Keys(features))))
+		for _, row := range table(t, "behaviour | what") {
+			name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
+			if !left[name] {
+				t.Errorf("%s is no behaviour", name)
+			}
+			delete(left, name)
+		}
+		for name := range left {
+			t.Errorf("%s has no row", name)
+		}
+	})
+	t.Run("the tests exist", func(t *testing.T) {
+		var source strings.Builder
+		files, err := filepath.Glob("*_test.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source.Write(b)
+		}
+		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(page(t), -1) {
+			if !strings.Contains(source.String(), "func "+name+"(") {
+				t.Errorf("%s does not exist", name)
+			}
+		}
+		for _, head := range []string{"function | operation |", "member | in |", "key | our word |", "limit | document |", "question | what"} {
+			for _, row := range table(t, head) {
+				if !strings.HasPrefix(row[len(row)-1], "Test") {
+					t.Errorf("%s: no test is named", row[0])
+				}
+			}
+		}
+	})
+}
+
+// checkField decodes a transaction that has nothing but one field, and looks for
+// its value in what was decoded.
+func checkField(t *testing.T, key, fate string) {
+	t.Helper()
+	const value = "word5184"
+	text := value
+	if key == "cardno" {
+		text = "520000******5184"
+	}
+	a, err := decode(fmt.Appendf(nil, `{"respcd":"6000","data":{"%s":"%s"}}`, key, text))
+	if err != nil {
+		t.Errorf("%s: %v", key, err)
+		return
+	}
+	all := fmt.Sprintf("%+v", a)
+	got := "dropped"
+	switch {
+	case strings.Contains(all, text):
+		got = "kept"
+	case strings.Contains(all, "5184"):
+		got = "masked"
+	}
+	if got != fate {
+		t.Errorf("%s is %s, the page says %s", key, got, fate)
+	}
+}

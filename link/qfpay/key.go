@@ -1,0 +1,79 @@
+package qfpay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// keyLength is how many characters a POS-KEY has.
+const keyLength = 32
+
+// refresh tells a person what to do about a key that the terminal does not
+// know (chapter 1).
+const refresh = "compare the POS-KEY with the terminal's: Haojin app, My, Settings, POS key; after a reset there the app has to be refreshed, then put the new key into key_file, which is read again without a restart"
+
+// profile is how one terminal is spoken to: its settings and its key. A value
+// is never changed; a new key makes a new one.
+type profile struct {
+	settings *Settings
+	key      posKey
+	sealer   sealer
+}
+
+func newProfile(s *Settings, k posKey) (*profile, error) {
+	if len(k.text) != keyLength {
+		return nil, fmt.Errorf("the POS-KEY has not %d characters", keyLength)
+	}
+	sealer, err := newSealer(k, s.Key == KeyHex)
+	if err != nil {
+		return nil, err
+	}
+	return &profile{s, k, sealer}, nil
+}
+
+// load reads the key. The printed key is refused unless the terminal is
+// simulated: everybody who has read the document could forge its answers.
+func load(s *Settings, simulated bool) (*profile, error) {
+	if s.KeyFile == "" {
+		if !simulated {
+			return nil, errors.New("key_file is required: the terminal's own POS-KEY")
+		}
+		return newProfile(s, posKey{defaultKey})
+	}
+	k, err := readKey(s.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	if strings.EqualFold(k.text, defaultKey) && !simulated {
+		return nil, errors.New("key_file has the key that is printed in the document: reset the POS-KEY on the terminal (Haojin app, My, Settings, POS key)")
+	}
+	return newProfile(s, k)
+}
+
+// readKey reads one line. The error never has a part of it.
+func readKey(file string) (posKey, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return posKey{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return posKey{}, err
+	}
+	if info.Mode().Perm()&0o027 != 0 {
+		return posKey{}, fmt.Errorf("%s can be read by others (mode %04o); run: chmod 0640 %s", file, info.Mode().Perm(), file)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, 256))
+	if err != nil {
+		return posKey{}, err
+	}
+	text := strings.TrimRight(string(b), "\r\n")
+	if len(text) != keyLength {
+		return posKey{}, fmt.Errorf("%s: a POS-KEY has %d characters on one line", file, keyLength)
+	}
+	return posKey{text}, nil
+}

@@ -1,0 +1,259 @@
+package qfpay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// ask sends a question and returns its answer. An answer that names an attempt
+// and was not asked for is kept; heed may end the question with it. Codes that
+// say that this terminal will not serve us at all are an error.
+func (t *terminal) ask(ctx context.Context, c content, heed func(heard) bool) (answer, error) {
+	op := "function " + c.get("func_type")
+	if err := t.reload(); err != nil {
+		return answer{}, &link.Error{Op: op, Err: err}
+	}
+	var got answer
+	asked := firstOf(c.get("out_trade_no"), c.get("orderId"))
+	sent, err := t.line.exchange(ctx, call{
+		content: c,
+		within:  t.settings.QueryTimeout,
+		take: func(h heard) bool {
+			if h.ours || !h.late && h.answer.about(asked) {
+				got = h.answer
+				return true
+			}
+			t.keep(h.answer)
+			return heed != nil && heed(h)
+		},
+	})
+	if c, known := answers[got.respcd]; err == nil && known && c.decision == notDone {
+		err = fmt.Errorf("the terminal answers %s: %s", got.respcd, c.text)
+	}
+	if err != nil {
+		return answer{}, &link.Error{Op: op, Sent: sent, Err: err}
+	}
+	return got, nil
+}
+
+// about says whether an answer can be to a question for an id, ours or QFPay's.
+func (a answer) about(id string) bool {
+	if len(a.records) != 1 {
+		return true
+	}
+	r := a.records[0]
+	name := r.get("out_trade_no")
+	return name == "" || name == id || r.get("syssn") == id
+}
+
+// Lookup asks what became of tx. A purchase is asked for by our own id, so an
+// answer is about it and nothing else:
+//
+//  1. An answer to tx itself that came late is conclusive, if it is not doubtful.
+//  2. A transaction with our id that was approved or declined is conclusive: an
+//     id is charged once (QFPay refuses a second one as a duplicate). One that was
+//     approved and taken back since, and one that is still open, prove nothing.
+//  3. Nothing found: [link.ErrInProgress] until the longest time a payment can
+//     take has passed, since the card may still be read. Then the terminal is
+//     made to stop, and asked again: [link.ErrNotFound].
+//
+// A refund has no id of ours. It was done if what can still be refunded of the
+// original is less than in the baseline by its amount, and was not if it is the
+// same.
+func (t *terminal) Lookup(ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
+	t.collect()
+	for i, a := range t.strays {
+		if c := judge(a); a.names() == tx.Attempt && (c.decision == done || c.decision == notDone) {
+			t.strays = append(t.strays[:i:i], t.strays[i+1:]...)
+			return t.outcome(c, a, a.records[0], payment.SourceLookup), nil
+		}
+	}
+	o, err := t.find(ctx, tx)
+	switch {
+	case err == nil:
+		return o, nil
+	case quiet <= t.longest && (errors.Is(err, link.ErrNotFound) || errors.Is(err, link.ErrUnproven)):
+		return payment.Outcome{}, link.ErrInProgress
+	case !errors.Is(err, link.ErrNotFound):
+		return payment.Outcome{}, err
+	}
+	if err := t.stop(ctx); err != nil {
+		return payment.Outcome{}, err
+	}
+	return t.find(ctx, tx)
+}
+
+// stop makes the terminal give up whatever it is doing.
+func (t *terminal) stop(ctx context.Context) error {
+	a, err := t.ask(ctx, function(funcCancel), nil)
+	switch {
+	case err != nil:
+		return err
+	case a.respcd == "6000", a.respcd == "6001", a.respcd == t.settings.IdleCode:
+		return nil
+	}
+	return fmt.Errorf("%w: it does not say that it has stopped, but %s", link.ErrUnproven, show(a.respcd))
+}
+
+// find looks once. link.ErrNotFound says that there is nothing now.
+func (t *terminal) find(ctx context.Context, tx payment.Transaction) (payment.Outcome, error) {
+	switch tx.Operation {
+	case payment.Purchase:
+		return t.findTrade(ctx, tx)
+	case payment.Refund:
+		return t.findRefund(ctx, tx)
+	}
+	return payment.Outcome{}, link.ErrUnproven
+}
+
+func (t *terminal) findTrade(ctx context.Context, tx payment.Transaction) (payment.Outcome, error) {
+	a, err := t.ask(ctx, t.settings.query(t.settings.LookupBy, tx.Attempt), nil)
+	if err != nil {
+		return payment.Outcome{}, err
+	}
+	r, err := pick(a, func(r record) bool {
+		name := r.get("out_trade_no") // the document's list for this function does not have it
+		return name == tx.Attempt || name == "" && len(a.records) == 1
+	})
+	if err != nil {
+		return payment.Outcome{}, err
+	}
+	c := judgeRecord(r)
+	if c.decision != done && c.decision != notDone {
+		return payment.Outcome{}, fmt.Errorf("%w: %s", link.ErrUnproven, c.text)
+	}
+	if s := r.get("cancel"); c.decision == done && s != "" && s != "0" {
+		return payment.Outcome{}, fmt.Errorf("%w: it was approved, and its cancel status is %s", link.ErrUnproven, show(s))
+	}
+	return t.outcome(c, a, r, payment.SourceLookup), nil
+}
+
+// pick finds the one transaction in an answer to function 4001 that is meant.
+// Served with nothing is not found; everything else that is not exactly it
+// proves nothing.
+func pick(a answer, meant func(record) bool) (record, error) {
+	if a.respcd != "6000" {
+		return record{}, fmt.Errorf("%w: the terminal answers %s", link.ErrUnproven, show(a.respcd))
+	}
+	var found []record
+	for _, r := range a.records {
+		if meant(r) && firstOf(r.get("origssn"), r.get("orig_syssn")) == "" { // a refund names its original
+			found = append(found, r)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(a.records) == 0 && a.hollow:
+		return record{}, link.ErrNotFound
+	}
+	return record{}, fmt.Errorf("%w: the answer has %d transactions, %d of them meant", link.ErrUnproven, len(a.records), len(found))
+}
+
+// verify ends a command that the customer, or we, stopped. 6001 alone does not
+// exclude that the bank had approved by then, so the terminal is asked at once.
+func (t *terminal) verify(ctx context.Context, tx payment.Transaction, a answer, c code) (payment.Outcome, error) {
+	o, err := t.find(ctx, tx)
+	switch {
+	case err == nil:
+		return o, nil
+	case errors.Is(err, link.ErrNotFound):
+		return t.outcome(c, a, record{}, payment.SourceAnswer), nil
+	}
+	t.owed = true
+	return payment.Outcome{}, &link.Error{Op: string(tx.Operation), Sent: true, Err: fmt.Errorf("%s; asked at once: %w", c.text, err)}
+}
+
+// mark is the state of an original before a refund, as it lies in the journal.
+type mark struct {
+	Left   int64  `json:"left"` // minor units that can be refunded
+	Cancel string `json:"cancel,omitempty"`
+}
+
+// Baseline reads the original of a refund: what is left of it is all by which
+// the refund can be found again. A purchase has its own id and needs none.
+func (t *terminal) Baseline(ctx context.Context, tx payment.Transaction) (payment.Baseline, error) {
+	if tx.Operation != payment.Refund {
+		return payment.Baseline{}, nil
+	}
+	r, m, err := t.original(ctx, tx)
+	no := func(why string) (payment.Baseline, error) {
+		return payment.Baseline{}, fmt.Errorf("%w: %s", link.ErrNotReversible, why)
+	}
+	switch {
+	case errors.Is(err, link.ErrNotFound):
+		return no("QFPay does not know the original")
+	case err != nil:
+		return payment.Baseline{}, err
+	case judgeRecord(r).decision != done:
+		return no("the original was not approved")
+	case m.Left < tx.Amount.Minor:
+		return no("less than that can still be refunded")
+	case t.fullOnly(r) && t.money(r, r.get("txamt")) != tx.Amount:
+		return no("a card payment of the same day is refunded in full only")
+	}
+	b, err := json.Marshal(m)
+	return payment.Baseline{Fingerprint: b}, err
+}
+
+// fullOnly says whether the original was paid by card on the day the server has
+// now (chapter 3.2). Without a readable day it counts as today.
+func (t *terminal) fullOnly(r record) bool {
+	day := func(s string) string { return s[:min(len(s), len("2025-08-26"))] }
+	paid, now := firstOf(r.get("paydtm"), r.get("sysdtm")), r.get("server_time")
+	return channels[t.settings.Channel] && (len(paid) < 10 || len(now) < 10 || day(paid) == day(now))
+}
+
+// original reads the payment that a refund is about.
+func (t *terminal) original(ctx context.Context, tx payment.Transaction) (record, mark, error) {
+	a, err := t.ask(ctx, t.settings.query("orderId", tx.Original.Receipt), nil)
+	if err != nil {
+		return record{}, mark{}, err
+	}
+	r, err := pick(a, func(r record) bool { return r.get("syssn") == tx.Original.Receipt })
+	if err != nil {
+		return record{}, mark{}, err
+	}
+	left := t.money(r, r.get("allow_refund_amt"))
+	if left.IsZero() {
+		return r, mark{}, fmt.Errorf("%w: the answer does not say what can be refunded", link.ErrUnproven)
+	}
+	return r, mark{left.Minor, r.get("cancel")}, nil
+}
+
+func (t *terminal) findRefund(ctx context.Context, tx payment.Transaction) (payment.Outcome, error) {
+	var before mark
+	if err := json.Unmarshal(tx.Baseline.Fingerprint, &before); err != nil {
+		return payment.Outcome{}, fmt.Errorf("%w: it has no baseline", link.ErrUnproven)
+	}
+	_, now, err := t.original(ctx, tx)
+	switch {
+	case errors.Is(err, link.ErrNotFound): // of the original, which was there
+		return payment.Outcome{}, link.ErrUnproven
+	case err != nil:
+		return payment.Outcome{}, err
+	case now == before:
+		return payment.Outcome{}, link.ErrNotFound
+	case before.Left-now.Left == tx.Amount.Minor:
+		o := payment.Outcome{Result: payment.Approved, Amount: tx.Amount, Source: payment.SourceLookup, Vendor: payment.VendorCode{Code: "6000"}}
+		o.Reference.Receipt = tx.Original.Receipt
+		return o, nil
+	}
+	return payment.Outcome{}, fmt.Errorf("%w: what can be refunded has changed by another amount", link.ErrUnproven)
+}
+
+// Diagnose asks whether the terminal's app answers us. It has no word for who
+// it is.
+func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
+	a, err := t.ask(ctx, t.settings.query(t.settings.LookupBy, newQuery()), nil)
+	if err != nil {
+		return link.Diagnosis{}, err
+	}
+	return link.Diagnosis{Facts: map[string]string{"answer": a.respcd, "wire": t.wire, "model": t.settings.Model, "channel": t.settings.Channel}}, nil
+}

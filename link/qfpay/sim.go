@@ -1,0 +1,212 @@
+package qfpay
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"tillgate/internal/payment"
+	"tillgate/link"
+)
+
+// Simulator is a terminal of this protocol with the QFPay behind it. On one
+// byte stream it speaks packets, HTTP or TCP, as it is spoken to
+// ([Simulator.Serve]), and it is a web service ([Simulator.ServeHTTP]). Each
+// money command takes the next behaviour of its script, the last one stays; they
+// are listed in docs/protocols/qfpay.md.
+//
+// The terminal outlives its connections, and with a ledger file its process: a
+// payment that has begun goes on when the cable is out, and what it has to say
+// goes to the cable that is plugged in when it is done. While it serves a
+// customer it answers questions and can be stopped, and hears no other money
+// command. All methods are safe for concurrent use.
+type Simulator struct {
+	pace     time.Duration
+	log      *slog.Logger
+	profiles []*profile // the readings of its key
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	work sync.WaitGroup // payments that are running
+
+	mu      sync.Mutex
+	script  []behaviour
+	mood    behaviour     // of the last money command; before any, of the first to come
+	serving chan struct{} // of the customer being served, nil: none; closed by function 5001
+	later   *charge       // a payment whose approval is still to come
+	asks    int           // and how many questions it waits for
+	state   state
+	file    string
+	cable   *simPort           // where packets go: the newest connection that speaks them
+	conns   map[link.Conn]bool // all that are served
+}
+
+// charge is a payment on its way to the bank.
+type charge struct {
+	req   request
+	minor int64
+}
+
+// NewSimulator makes a terminal. The currency "" is HKD.
+func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
+	script, err := parseScript(c.Script)
+	if err != nil {
+		return nil, fmt.Errorf("simulator qfpay: %w", err)
+	}
+	if c.Currency == "" {
+		c.Currency = "HKD"
+	}
+	if _, ok := payment.Exponent(c.Currency); !ok {
+		return nil, fmt.Errorf("simulator qfpay: currency %q is not in ISO 4217", c.Currency)
+	}
+	st, err := loadState(c.Ledger, c.Currency)
+	if err != nil {
+		return nil, fmt.Errorf("simulator qfpay: ledger: %w", err)
+	}
+	s := &Simulator{pace: c.Pace, log: c.Log, script: script, mood: script[0], state: st, file: c.Ledger, conns: map[link.Conn]bool{}}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	key := posKey{defaultKey}
+	if script[0].key != "" {
+		key.text = script[0].key
+	}
+	for _, reading := range []string{KeyASCII, KeyHex} {
+		settings := defaults()
+		settings.Key = reading
+		p, err := newProfile(settings, key)
+		if err != nil {
+			return nil, fmt.Errorf("simulator qfpay: %w", err)
+		}
+		s.profiles = append(s.profiles, p)
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Ledger lists what the bank did, oldest first.
+func (s *Simulator) Ledger() []link.Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]link.Entry(nil), s.state.Entries...)
+}
+
+// Close stops the terminal as a power cut would, and waits for what it started.
+func (s *Simulator) Close() error {
+	s.mu.Lock()
+	s.stop()
+	conns := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.Close()
+	}
+	s.work.Wait()
+	return nil
+}
+
+// start runs f in the background, unless the terminal has no power any more.
+func (s *Simulator) start(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() == nil {
+		s.work.Go(f)
+	}
+}
+
+// reply is what the terminal does about a request.
+type reply struct {
+	respcd string
+	data   []map[string]string
+	text   string
+	mute   bool // it says nothing
+	half   bool // and stops in the middle
+	noise  bool // or says something that is no answer
+	hangUp bool // the connection ends afterwards
+}
+
+// money says whether a request takes a behaviour of the script.
+func (r request) money() bool {
+	f := r.content.get("func_type")
+	return f == "1001" || f == "1002"
+}
+
+// mute is what nobody hears an answer to.
+var mute = reply{mute: true}
+
+// open reads a request with every reading of the key.
+func (s *Simulator) open(b []byte) (r request, p *profile, err error) {
+	for _, p = range s.profiles {
+		if r, err = p.parseRequest(b); err == nil {
+			return r, p, nil
+		}
+	}
+	return r, s.profiles[0], err
+}
+
+// run carries a request out, however long it takes. ok is false if the terminal
+// lost its power meanwhile.
+func (s *Simulator) run(r request, p *profile) (rep reply, ok bool) {
+	if !r.genuine(p.key) {
+		return reply{respcd: "4003", text: "pos-key mismatch"}, true
+	}
+	if !r.money() {
+		return s.at(func() (reply, error) { return s.service(r) })
+	}
+	s.mu.Lock()
+	if s.serving != nil {
+		s.mu.Unlock()
+		return mute, true
+	}
+	s.turn()
+	stopped := make(chan struct{})
+	s.serving = stopped
+	wait := s.mood.slow + 3*s.pace
+	s.mu.Unlock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	carry := s.money
+	select {
+	case <-timer.C:
+	case <-stopped:
+		carry = func(request) (reply, error) { return reply{respcd: "6001", text: "cancelled"}, nil }
+	case <-s.ctx.Done():
+		return mute, false
+	}
+	return s.at(func() (reply, error) {
+		s.serving = nil
+		return carry(r)
+	})
+}
+
+// turn takes the next behaviour. s.mu is held.
+func (s *Simulator) turn() {
+	s.mood = s.script[0]
+	if len(s.script) > 1 {
+		s.script = s.script[1:]
+	}
+}
+
+// next takes the next behaviour for a money command that is not carried out.
+func (s *Simulator) next() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn()
+}
+
+// at does something to the terminal's state, and makes it durable before
+// anybody hears of it.
+func (s *Simulator) at(f func() (reply, error)) (reply, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rep, err := f()
+	if err != nil {
+		s.log.Error("simulated terminal stops: the ledger cannot be written", "err", err)
+		s.stop()
+		return mute, false
+	}
+	return rep, s.ctx.Err() == nil
+}

@@ -1,0 +1,159 @@
+package qfpay
+
+import (
+	"bufio"
+	"sync"
+	"time"
+
+	"tillgate/link"
+)
+
+// simPort is the terminal's end of a line with packets.
+type simPort struct {
+	conn    link.Conn
+	writing sync.Mutex
+	number  byte // of the last packet of its own
+}
+
+func (p *simPort) write(b []byte) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if err := p.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err := p.conn.Write(b)
+	return err
+}
+
+func (p *simPort) next() byte {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	p.number = p.number%maxNumber + 1
+	return p.number
+}
+
+// packets reads requests until the connection ends. Requests are carried out in
+// the background: the terminal goes on reading.
+func (s *Simulator) packets(c link.Conn, r *bufio.Reader) error {
+	port := &simPort{conn: c, number: 40}
+	s.mu.Lock()
+	s.cable = port
+	s.mu.Unlock()
+	in, parts := newScanner(), &merger{}
+	for {
+		n, err := r.Read(in.space())
+		in.filled(n)
+		for {
+			p, v, _ := in.next()
+			if v == isPart {
+				break
+			}
+			if v == isBroken {
+				s.say(port, packet{kind: errFormat, number: p.number}.append(nil))
+				continue
+			}
+			m, complete, refused := parts.add(p)
+			if refused != 0 {
+				s.say(port, packet{kind: refused, number: p.number}.append(nil))
+			}
+			if complete && m.kind == kindRequest {
+				s.heard(port, m)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// say sends a packet; that it cannot be sent is what a pulled cable does.
+func (s *Simulator) say(port *simPort, b []byte) {
+	if err := port.write(b); err != nil {
+		s.log.Debug("simulated terminal cannot answer", "err", err)
+	}
+}
+
+// heard takes one request: an error packet, or its acknowledgement, then the
+// result in the way that the script says.
+func (s *Simulator) heard(port *simPort, m message) {
+	r, p, err := s.open(m.data)
+	if err != nil {
+		s.say(port, packet{kind: errDecrypt, number: m.number}.append(nil))
+		return
+	}
+	s.mu.Lock()
+	mood := s.mood
+	if r.money() {
+		mood = s.script[0]
+	}
+	s.mu.Unlock()
+	if r.money() {
+		if mood.reject != 0 {
+			s.next()
+			s.say(port, packet{kind: mood.reject, number: m.number}.append(nil))
+			return
+		}
+		if mood.outcome == "mute" || mood.noAck {
+			mood.way = "none"
+		}
+	}
+	ack := func() { s.say(port, packet{kind: kindAnswer, number: m.number}.append(nil)) }
+	switch {
+	case mood.way == "none", mood.way == "ack" && mood.slow+s.pace == 0:
+	case r.money() && mood.otherAck:
+		s.say(port, packet{kind: kindAnswer, number: m.number%maxNumber + 1}.append(nil))
+	case r.money() && mood.lateAck:
+		s.start(func() {
+			timer := time.NewTimer(5 * time.Second)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				ack()
+			case <-s.ctx.Done():
+			}
+		})
+	default:
+		ack()
+	}
+	s.start(func() {
+		if rep, ok := s.run(r, p); ok {
+			s.result(port, m.number, rep, r, p, mood)
+		}
+	})
+}
+
+// result goes to wherever the cable is now. On another cable than the request's
+// it can only be a packet of the terminal's own.
+func (s *Simulator) result(port *simPort, number byte, rep reply, r request, p *profile, mood behaviour) {
+	s.mu.Lock()
+	now := s.cable
+	s.mu.Unlock()
+	if now == nil {
+		return
+	}
+	if rep.mute {
+		if rep.hangUp {
+			now.conn.Close()
+		}
+		return
+	}
+	kind := byte(kindAnswer)
+	if mood.way == "own" || mood.way == "none" || now != port {
+		kind, number = kindRequest, now.next()
+	}
+	part := mood.split
+	if part == 0 {
+		part = maxPart
+	}
+	b := split(nil, kind, number, s.write(rep, r, p), part)
+	if rep.half {
+		b = b[:len(b)/2]
+	}
+	s.say(now, b)
+	if mood.duplicate {
+		s.say(now, b)
+	}
+	if rep.hangUp {
+		now.conn.Close()
+	}
+}

@@ -1,0 +1,264 @@
+package qfpay
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tillgate/link"
+)
+
+// maxBody bounds an answer over HTTP or TCP, in bytes.
+const maxBody = 256 << 10
+
+// single is a terminal behind HTTP or TCP: each request has a connection of its
+// own, on which its answer comes. Nothing is ever sent again, redirects are not
+// followed and no proxy is asked.
+type single struct {
+	web     *url.URL // nil: TCP
+	dial    func(ctx context.Context) (link.Conn, error)
+	tls     *tls.Config // nil: none
+	profile *atomic.Pointer[profile]
+	log     *slog.Logger
+
+	mu     sync.Mutex
+	conns  map[link.Conn]bool // of the running exchanges
+	closed bool
+}
+
+func newSingle(c link.Config, wire string, p *atomic.Pointer[profile], log *slog.Logger) (*single, error) {
+	s := &single{dial: c.Dial, profile: p, log: log, conns: map[link.Conn]bool{}}
+	if wire == WireHTTP {
+		if err := s.setWeb(c.Address); err != nil {
+			return nil, err
+		}
+	}
+	if s.dial == nil {
+		return nil, errors.New("the configuration has no way to open the address")
+	}
+	return s, nil
+}
+
+// setWeb prepares for HTTP. The port is 9001 where the address has none
+// (chapter 7). Only an address of the web is dialled here; any other, such as
+// a simulator's, is opened as configured.
+func (s *single) setWeb(address string) error {
+	s.web = &url.URL{Scheme: "http", Host: "terminal:9001"}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return nil
+	}
+	if u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+		return errors.New("the address is no http://host[:port]")
+	}
+	port := u.Port()
+	if port == "" {
+		port = "9001"
+	}
+	s.web = &url.URL{Scheme: u.Scheme, Host: net.JoinHostPort(u.Hostname(), port)}
+	if u.Scheme == "https" {
+		if s.tls, err = s.profile.Load().settings.authority(); err != nil {
+			return err
+		}
+	}
+	d := &net.Dialer{Timeout: dialTimeout}
+	s.dial = func(ctx context.Context) (link.Conn, error) {
+		c, err := d.DialContext(ctx, "tcp", s.web.Host)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+	return nil
+}
+
+// authority believes the certificates of one authority and no others. Terminals
+// are reached by an address that their certificate need not have, so its name is
+// compared only where server_name says which.
+func (s *Settings) authority() (*tls.Config, error) {
+	if s.CAFile == "" {
+		return nil, errors.New("https needs ca_file: the authority that signed the terminal's certificate")
+	}
+	b, err := os.ReadFile(s.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("%s: no PEM certificate", s.CAFile)
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ServerName:         s.ServerName,
+		InsecureSkipVerify: true, // replaced by the check below, which can leave the name out
+		VerifyConnection: func(state tls.ConnectionState) error {
+			o := x509.VerifyOptions{Roots: pool, DNSName: s.ServerName, Intermediates: x509.NewCertPool()}
+			for _, c := range state.PeerCertificates[1:] {
+				o.Intermediates.AddCert(c)
+			}
+			_, err := state.PeerCertificates[0].Verify(o)
+			return err
+		},
+	}, nil
+}
+
+func (s *single) waiting() []answer { return nil }
+
+func (s *single) exchange(ctx context.Context, c call) (sent bool, err error) {
+	text, err := s.text(c.content)
+	if err != nil {
+		return false, err
+	}
+	conn, err := s.open(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer s.drop(conn)
+	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return false, err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(c.within)); err != nil {
+		return false, err
+	}
+	// A cancelled ctx ends the connection and with it every wait.
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if n, err := conn.Write(text); err != nil {
+		// A TLS record counts as written only when all of it is.
+		return n > 0 || s.tls != nil, cause(ctx, err)
+	}
+	if c.wrote != nil {
+		c.wrote()
+	}
+	defer s.stopping(ctx, c.abort)()
+	b, err := s.receive(conn)
+	if err != nil {
+		return true, cause(ctx, err)
+	}
+	a, err := s.profile.Load().read(b)
+	if err != nil {
+		return true, err
+	}
+	if !c.take(heard{answer: a, ours: true}) {
+		return true, errors.New("the answer is about something else")
+	}
+	return true, nil
+}
+
+// stopping sends function 5001 on a connection of its own when abort is closed.
+// What the terminal answers to the request decides; this answer is of no use.
+// The function that is returned ends it and waits until it has.
+func (s *single) stopping(ctx context.Context, abort <-chan struct{}) (end func()) {
+	if abort == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var g sync.WaitGroup
+	g.Go(func() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-abort:
+		}
+		within := s.profile.Load().settings.QueryTimeout
+		if _, err := s.exchange(ctx, call{content: function(funcCancel), within: within, take: func(heard) bool { return true }}); err != nil {
+			s.log.Warn("the terminal cannot be asked to stop", "err", err)
+		}
+	})
+	return func() { cancel(); g.Wait() }
+}
+
+// cause says what an error of the connection means.
+func cause(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errSilent
+	}
+	return err
+}
+
+// open connects, with the TLS handshake behind it: up to here nothing of the
+// request has left.
+func (s *single) open(ctx context.Context) (link.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, net.ErrClosed
+	}
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.hold(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if s.tls == nil {
+		return conn, nil
+	}
+	raw, ok := conn.(net.Conn)
+	if !ok {
+		s.drop(conn)
+		return nil, errors.New("https needs a network address")
+	}
+	secure := tls.Client(raw, s.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		s.drop(conn)
+		return nil, err
+	}
+	s.mu.Lock()
+	delete(s.conns, conn)
+	s.mu.Unlock()
+	if err := s.hold(secure); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// hold makes the connection one that close can end.
+func (s *single) hold(conn link.Conn) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	s.conns[conn] = true
+	return nil
+}
+
+func (s *single) drop(conn link.Conn) {
+	s.mu.Lock()
+	delete(s.conns, conn)
+	s.mu.Unlock()
+	conn.Close()
+}
+
+func (s *single) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for c := range s.conns {
+		c.Close()
+	}
+	return nil
+}

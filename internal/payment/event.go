@@ -16,7 +16,6 @@ const (
 	EventContradicted   EventType = "payment.contradicted"
 	EventUnreversed     EventType = "payment.unreversed"
 	EventResolved       EventType = "payment.resolved" // by a person, after its final event
-	EventExternal       EventType = "payment.external"
 	EventReconciliation EventType = "reconciliation.final"
 	EventStarted        EventType = "gateway.started"
 	EventGap            EventType = "gateway.gap"

@@ -15,7 +15,6 @@ const (
 	ReasonRetained        Reason = "retained"          // a retained MQTT message is never a command
 	ReasonStale           Reason = "stale"             // ttl_ms passed, or it quotes no current session
 	ReasonForeignSession  Reason = "foreign-session"   // it quotes the session of another connection
-	ReasonForbidden       Reason = "forbidden"         // this client may not do that
 	ReasonUnknownTerminal Reason = "unknown-terminal"  // no such name in the configuration
 	ReasonUnsupported     Reason = "unsupported"       // the terminal's protocol has no such operation
 	ReasonCurrency        Reason = "wrong-currency"    // the terminal takes another one

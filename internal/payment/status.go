@@ -62,7 +62,6 @@ const (
 	AlertRetained     AlertCode = "retained-command"
 	AlertReconcile    AlertCode = "reconciliation-missed"
 	AlertOrphan       AlertCode = "terminal-missing"
-	AlertGap          AlertCode = "events-dropped"
 )
 
 // Alert is raised until it is cleared.

@@ -213,6 +213,7 @@ func anotherTry(a, b payment.Reference) bool {
 // what is news is written: a batch can have thousands.
 func (t *taking) settlement() error {
 	news := payment.ExternalNews{}
+	seen := map[payment.ID]bool{}
 	for _, s := range t.n.Settled {
 		n := payment.Notice{Operation: payment.Purchase, Names: []string{s.Name}, Outcome: payment.Outcome{Result: payment.Approved, Reference: payment.Reference{RRN: s.RRN}, Source: payment.SourceNotification, Text: "the acquirer has settled it"}}
 		rec, ok, err := t.g.whose(&n)
@@ -224,6 +225,10 @@ func (t *taking) settlement() error {
 			continue
 		}
 		news.Matched++
+		if seen[rec.ID] {
+			continue
+		}
+		seen[rec.ID] = true
 		if rec.Unsettled() && n.Match.Names() {
 			n.From, n.Key, n.Transaction, n.At, n.Test = t.n.From, t.n.Key, t.n.Transaction, t.n.At, t.n.Test
 			if !rec.Heard(n.From, n.Key) {
@@ -237,6 +242,10 @@ func (t *taking) settlement() error {
 		}
 	}
 	news.Record = t.all.View()
+	news.Notices = slices.Clone(news.Notices)
+	for i := range news.Notices {
+		news.Notices[i].Settled = nil // the journal has it; an event is for a broker that bounds its messages
+	}
 	t.announce(news)
 	return t.b.err
 }

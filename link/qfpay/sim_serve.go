@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"syscall"
+	"time"
 
 	"tillgate/link"
 )
@@ -82,15 +83,23 @@ func isBase64(b []byte) bool {
 	return true
 }
 
-// bare reads a request that has no end: it is there when it can be read.
+// bare reads a request that has no end: it is there when it can be read, or when
+// nothing has come behind it for half a second.
 func (s *Simulator) bare(c link.Conn, in *bufio.Reader) error {
 	var got []byte
 	buf := make([]byte, 4096)
 	for len(got) <= maxBody {
 		n, err := in.Read(buf)
 		got = append(got, buf[:n]...)
-		if _, _, bad := s.open(got); bad == nil {
+		_, _, bad := s.open(got)
+		if bad == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			if err := c.SetReadDeadline(time.Time{}); err != nil {
+				return err
+			}
 			return s.single(c, got, "")
+		}
+		if err == nil {
+			err = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 		}
 		if err != nil {
 			return err

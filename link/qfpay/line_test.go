@@ -190,11 +190,19 @@ func TestPrint(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := errors.Join(term.PrintReceipt(context.Background(), sale.Reference), term.PrintTotals(context.Background())); err != nil {
-				t.Errorf("%s: %v", wire, err)
-			}
-			if term.PrintReceipt(context.Background(), payment.Reference{Receipt: "1"}) == nil || term.PrintReceipt(context.Background(), payment.Reference{}) == nil {
-				t.Errorf("%s: a receipt of nothing is printed", wire)
+			for _, c := range []struct {
+				what link.Printout
+				ok   bool
+			}{
+				{link.Printout{Kind: payment.PrintReceipt, Of: sale.Reference}, true},
+				{link.Printout{Kind: payment.PrintTotals}, true},
+				{link.Printout{Kind: payment.PrintReceipt, Of: payment.Reference{Receipt: "1"}}, false},
+				{link.Printout{Kind: payment.PrintReceipt}, false},
+				{link.Printout{Kind: payment.PrintJournal}, false},
+			} {
+				if _, err := term.Print(context.Background(), c.what); (err == nil) != c.ok {
+					t.Errorf("%s: %+v: %v", wire, c.what, err)
+				}
 			}
 		})
 	}

@@ -40,6 +40,8 @@ var rooms = []room{
 		why:     "the commands are a part of the composition root"},
 	{name: "internal/broker", outside: []string{"github.com/nats-io", "golang.org/x/sys"},
 		why: "the embedded broker is a child process that must not touch a payment"},
+	{name: "internal/bom",
+		why: "a bill of materials must not add to what it lists"},
 	{name: "internal/crashtest", inside: []string{"*"}, outside: []string{"*"}, tests: true,
 		why: "it breaks things on purpose"},
 	{name: "internal/bench", inside: []string{"*"}, outside: []string{"*"}, tests: true,

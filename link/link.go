@@ -88,11 +88,35 @@ type Totaller interface {
 	Totals(ctx context.Context) ([]Total, error)
 }
 
-// Printer has the terminal print. It moves no money; the error says that the
-// terminal did not say that it printed.
+// HostDiagnoser asks the terminal whether it reaches its host. It moves no
+// money, but may overwrite what the terminal shows of the last payment: it is
+// only asked when everything is settled.
+type HostDiagnoser interface {
+	DiagnoseHost(ctx context.Context) (Diagnosis, error)
+}
+
+// Printer has the terminal print, or hands over what it would print: text is
+// nil if the paper came out of the terminal. It moves no money; the error says
+// that the terminal did not say that it printed, and is [ErrUnsupported] for a
+// kind that this terminal has not.
 type Printer interface {
-	PrintReceipt(ctx context.Context, of payment.Reference) error
-	PrintTotals(ctx context.Context) error
+	Print(ctx context.Context, p Printout) (text []string, err error)
+}
+
+// Printout is what to print.
+type Printout struct {
+	Kind     payment.PrintKind
+	Of       payment.Reference // of a receipt
+	Document string            // of a document: itself, or an address where the terminal finds it
+}
+
+// Restarter starts the terminal's payment application anew, or the whole
+// terminal if deep. It returns when the terminal has taken the command; the
+// connection may be of no more use then. It is never asked while something is
+// unsettled, except by the recovery of a terminal that says it is not talking
+// to its host. [ErrUnsupported] where this terminal has no such command.
+type Restarter interface {
+	Restart(ctx context.Context, deep bool) error
 }
 
 // Diagnosis is what a terminal says about itself.
@@ -100,6 +124,11 @@ type Diagnosis struct {
 	Identity string            `json:"identity"`
 	Batch    string            `json:"batch,omitempty"`
 	Facts    map[string]string `json:"facts,omitempty"`
+
+	// Blocked is why the terminal cannot sell although it answers, "" if it
+	// can: [payment.ReasonReconcile] or [payment.ReasonBlocked]. A
+	// reconciliation is still possible.
+	Blocked payment.Reason `json:"blocked,omitempty"`
 }
 
 // Total is one line of a batch.
@@ -141,6 +170,9 @@ var (
 	// what it shows proves neither payment nor non-payment. The payment stays
 	// in doubt; asking again later can still bring a late answer.
 	ErrUnproven = errors.New("what the terminal shows proves nothing about it")
+
+	// ErrUnsupported: this terminal has no such function.
+	ErrUnsupported = errors.New("this terminal has no such function")
 
 	// ErrSwapped: another terminal answered than the one of the baseline. What
 	// it shows is never evidence.
@@ -184,6 +216,12 @@ type Driver struct {
 
 	// Operations the protocol has; others are refused before anything is sent.
 	Operations []payment.Operation
+
+	// Cashback says whether a purchase can give out a part of its amount in
+	// cash, Merchants whether a request can name one of several merchants.
+	// Requests with these are refused otherwise.
+	Cashback  bool
+	Merchants bool
 
 	// Preserving lists what may be sent between Begin and a settled outcome
 	// without destroying evidence. Lookup always may.

@@ -55,7 +55,9 @@ var rooms = []room{
 		why: "the list of drivers is the list and no more"},
 	{name: "link/linktest", inside: []string{"link", "link/frame", "internal/payment"}, outside: []string{"github.com/creack/pty", "golang.org/x/sys", "pgregory.net/rapid"}, tests: true,
 		why: "the suite must not know the driver it judges"},
-	{name: "link/*", inside: []string{"link", "link/frame", "internal/payment"}, outside: []string{"github.com/creack/pty"},
+	{name: "link/simulate", inside: []string{"link", "internal/payment"},
+		why: "what all simulators have in common knows no protocol"},
+	{name: "link/*", inside: []string{"link", "link/frame", "link/simulate", "internal/payment"}, outside: []string{"github.com/creack/pty"},
 		why: "a driver speaks one protocol over a Conn it is given: it knows no other driver, no port, no journal"},
 
 	{name: "serialio", outside: []string{"go.bug.st/serial", "golang.org/x/sys", "periph.io/x"},
@@ -221,6 +223,8 @@ func TestCheck(t *testing.T) {
 	}{
 		{"tillgate", "tillgate/internal/gateway", ""},
 		{"tillgate/link/ecrvn", "tillgate/link/frame", ""},
+		{"tillgate/link/ecrvn", "tillgate/link/simulate", ""},
+		{"tillgate/link/simulate", "tillgate/link/ecrvn", "knows no protocol"},
 		{"tillgate/store", "go.etcd.io/bbolt", ""},
 		{"tillgate/store", "go.etcd.io/bbolt/errors", ""},
 		{"tillgate/link/drivers", "tillgate/link/ecrvn", ""},

@@ -23,6 +23,7 @@ type lane struct {
 	woken chan struct{} // the journal has news for this lane
 
 	identity  string                         // of the terminal, as it says itself
+	blocked   payment.Reason                 // why it cannot sell, as it says itself
 	quietFrom map[payment.ID]time.Time       // when the exchange broke, on the monotonic clock
 	answers   map[payment.ID]payment.Outcome // answers that the journal would not take yet
 	deadlines map[payment.ID]time.Time       // of fulfilment
@@ -165,7 +166,7 @@ func (l *lane) identify(ctx context.Context, term link.Terminal) error {
 	if err != nil {
 		return err
 	}
-	l.identity = diagnosis.Identity
+	l.identity, l.blocked = diagnosis.Identity, diagnosis.Blocked
 	l.show(func(t *payment.TerminalStatus) { t.Identity = diagnosis.Identity })
 	l.g.findTwins()
 	return nil

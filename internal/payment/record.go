@@ -104,6 +104,13 @@ func (r Record) NeedsPerson() bool {
 	return r.State == StateFinal && (r.Outcome.Result == Unreversed || r.Contradicted != nil)
 }
 
+// AsOriginal is how a reversal, refund or completion names this payment.
+func (r Record) AsOriginal() Reference {
+	ref := r.Outcome.Reference
+	ref.Payment, ref.Operation, ref.Amount = r.ID, r.Operation, r.Outcome.Amount
+	return ref
+}
+
 // HoldsOrder says whether another purchase for the same order is refused.
 func (r Record) HoldsOrder() bool {
 	if r.Operation != Purchase && r.Operation != Preauthorization && r.Operation != ServicePayment {

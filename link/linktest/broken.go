@@ -16,12 +16,12 @@ import (
 func broken(t *testing.T, s Subject, settings any) {
 	for _, kind := range Kinds() {
 		t.Run(kind.String(), func(t *testing.T) {
-			for n := 0; ; n++ {
+			for n := 0; ; n += max(1, s.Stride) {
 				if !breakOnce(t, s, settings, n, kind) {
 					if n == 0 {
 						t.Error("nothing was ever broken")
 					}
-					t.Logf("broken at each of %d bytes", n)
+					t.Logf("broken at each of %d bytes, or at each %d-th", n, max(1, s.Stride))
 					return
 				}
 			}
@@ -37,7 +37,7 @@ func brokenReversal(t *testing.T, s Subject, settings any) {
 	}
 	for _, kind := range Kinds() {
 		t.Run(kind.String(), func(t *testing.T) {
-			for n := 0; reverseOnce(t, s, settings, n, kind); n++ {
+			for n := 0; reverseOnce(t, s, settings, n, kind); n += max(1, s.Stride) {
 			}
 		})
 	}

@@ -277,6 +277,12 @@ func hostile(t *testing.T, s Subject, settings any) {
 			line.inject(j)
 			o, err := term.Execute(context.Background(), tx, link.Dialogue{})
 			b.judge(fmt.Sprintf("junk %d", i), tx, o, err)
+			if s.Apart && err != nil && !link.Sent(err) { // it met the handshake of the sale's own connection
+				tx = b.purchase()
+				if o, err = b.sell(context.Background(), term, &tx, link.Dialogue{}); err != nil || o.Result != payment.Approved {
+					t.Errorf("junk %d: the next sale: got %+v, %v", i, o, err)
+				}
+			}
 			if o, err := b.lookup(fmt.Sprintf("junk %d", i), term, tx, time.Second, false); !s.blind(settings, err) && (err != nil || o.Result != payment.Approved) {
 				t.Errorf("junk %d: lookup on the same line: got %+v, %v", i, o, err)
 			}

@@ -56,6 +56,10 @@ type Subject struct {
 	// Slow approves, and takes 20 seconds longer to do it. SlowDecline declines.
 	Slow, SlowDecline string
 
+	// Stride breaks a line at each Stride-th byte only, where an exchange has
+	// thousands of them; 0 is at each.
+	Stride int
+
 	// Positional says that no id travels: under the driver's own profile the last
 	// transaction proves nothing, and a lookup may say that it does not know.
 	// Payments are told apart in the ledger by their amounts.

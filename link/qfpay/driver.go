@@ -62,6 +62,10 @@ var (
 // terminal answers which knows our POS-KEY. An address that begins with http://
 // or https:// is a web service; everything else is opened with c.Dial.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
+	return open(ctx, c, dialHost)
+}
+
+func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, error) {
 	s, ok := c.Settings.(*Settings)
 	if !ok {
 		s = defaults()
@@ -83,7 +87,7 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	t.log = t.log.With("terminal", c.Name)
 	err := t.reload()
 	if err == nil {
-		err = t.connect(ctx, c)
+		err = t.connect(ctx, c, dial)
 	}
 	if err != nil {
 		return nil, &link.Error{Op: "open", Err: err}
@@ -95,10 +99,10 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	return t, nil
 }
 
-func (t *terminal) connect(ctx context.Context, c link.Config) (err error) {
+func (t *terminal) connect(ctx context.Context, c link.Config, dial dialWeb) (err error) {
 	t.wire = t.settings.wireOf(c.Address)
 	if t.wire != WirePacket {
-		t.line, err = newSingle(c, t.wire, &t.profile, t.log)
+		t.line, err = newSingle(c, t.wire, &t.profile, dial, t.log)
 		return err
 	}
 	if c.Dial == nil {

@@ -52,11 +52,15 @@ func subject(t *testing.T) linktest.Subject {
 	}
 }
 
-func TestConformance(t *testing.T) { linktest.Run(t, subject(t)) }
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	linktest.Run(t, subject(t))
+}
 
 // TestConformanceDocument runs the suite with firmware of the document, which
 // knows no transactionUid, where nobody can sell on the keypad.
 func TestConformanceDocument(t *testing.T) {
+	t.Parallel()
 	s := subject(t)
 	d := Driver()
 	s.Driver.Settings = func() any {

@@ -90,7 +90,7 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	}
 	ctx, cancel := context.WithTimeout(soft, 20*time.Second)
 	defer cancel()
-	o, err := term.Lookup(ctx, rec.Transaction, l.quiet(rec))
+	o, err := l.lookUp(ctx, term, rec)
 	if soft.Err() != nil {
 		return nil
 	}
@@ -130,6 +130,15 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	}
 	l.giveUp(rec, err)
 	return nil
+}
+
+// lookUp asks about one payment: an approval that may not be confirmed by what it said,
+// where the driver can.
+func (l *lane) lookUp(ctx context.Context, term link.Terminal, rec payment.Record) (payment.Outcome, error) {
+	if r, ok := term.(link.Rechecker); ok && rec.State == payment.StateAuthorised {
+		return r.Recheck(ctx, rec.Transaction, rec.Outcome, l.quiet(rec))
+	}
+	return term.Lookup(ctx, rec.Transaction, l.quiet(rec))
 }
 
 // toldInstead is what an acquirer has told of a payment in doubt by its name, if

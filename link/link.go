@@ -240,7 +240,8 @@ type Driver struct {
 	// Settings made.
 	Check func(settings any, r payment.Request) error
 
-	// Open connects to a terminal and makes sure that somebody answers.
+	// Open connects to a terminal and makes sure that somebody answers. It is
+	// nil in a driver that only notifies; Check and Simulate are then nil too.
 	Open func(ctx context.Context, c Config) (Terminal, error)
 
 	// Explain writes what captured bytes mean, masked, with what is wrong
@@ -249,6 +250,10 @@ type Driver struct {
 
 	// Simulate makes a terminal of this protocol without hardware.
 	Simulate func(SimulatorConfig) (Simulator, error)
+
+	// Notify is set on a protocol that tells us by itself what became of
+	// transactions. It may be there beside Open.
+	Notify *NotifyDriver
 }
 
 // Config is what a driver is given to open a terminal.

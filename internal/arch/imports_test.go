@@ -59,7 +59,11 @@ var rooms = []room{
 		why: "the suite must not know the driver it judges"},
 	{name: "link/simulate", inside: []string{"link", "internal/payment"},
 		why: "what all simulators have in common knows no protocol"},
-	{name: "link/*", inside: []string{"link", "link/frame", "link/simulate", "internal/payment"}, outside: []string{"github.com/creack/pty"},
+	{name: "link/tmaster", inside: []string{"link", "link/simulate", "internal/payment"},
+		why: "it is a terminal and its bank without a wire: drivers whose terminals are of this kind simulate with it and bring theirs"},
+	{name: "link/bpos/bridge",
+		why: "the line protocol between the driver and the programs that load the vendor's library: those are built alone, for other systems"},
+	{name: "link/*", inside: []string{"link", "link/frame", "link/simulate", "link/tmaster", "link/bpos/bridge", "internal/payment"}, outside: []string{"github.com/creack/pty"},
 		why: "a driver speaks one protocol over a Conn it is given: it knows no other driver, no port, no journal"},
 
 	{name: "serialio", outside: []string{"go.bug.st/serial", "golang.org/x/sys", "periph.io/x"},

@@ -109,6 +109,9 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	if errors.Is(err, link.ErrNotFound) {
 		o, err = payment.Outcome{Result: payment.Failed, Source: payment.SourceLookup, Condition: payment.CondNotFound, Text: err.Error()}, nil
 	}
+	if t, ok := l.toldInstead(rec, o, err); ok {
+		return l.conclude(hard, term, rec, t)
+	}
 	switch {
 	case rec.EvidenceOwed:
 		return l.evidence(rec, o, err)
@@ -129,6 +132,18 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	}
 	l.giveUp(rec, err)
 	return nil
+}
+
+// toldInstead is what an acquirer has told of a payment in doubt by its name, if
+// the terminal cannot tell: its answer was o or err. As long as the terminal may
+// still be at it, the terminal is waited for.
+func (l *lane) toldInstead(rec payment.Record, o payment.Outcome, err error) (payment.Outcome, bool) {
+	doubtful := rec.State == payment.StateInDoubt || (rec.State == payment.StateBegun && !errors.Is(err, link.ErrInProgress))
+	silent := err != nil || o.Result == payment.InDoubt || (takesBack(rec.Operation) && o.Result == payment.Failed)
+	if !doubtful || !silent || rec.EvidenceOwed {
+		return payment.Outcome{}, false
+	}
+	return told(rec)
 }
 
 // foundAuthorised ends the doubt whether the terminal kept a payment that it

@@ -49,6 +49,8 @@ type terminal struct {
 	// owed: a money command of this connection has had no answer yet, so that an
 	// answer that names nobody can be its.
 	owed bool
+
+	last payment.Reference // of the last transaction that was answered to Execute
 }
 
 var (
@@ -204,7 +206,9 @@ func (t *terminal) conclude(ctx context.Context, tx payment.Transaction, a answe
 	}
 	switch c.decision {
 	case done, notDone:
-		return t.outcome(c, a, r, payment.SourceAnswer), nil
+		o := t.outcome(c, a, r, payment.SourceAnswer)
+		t.last = o.Reference
+		return o, nil
 	case gaveUp:
 		return t.verify(ctx, tx, a, c)
 	}

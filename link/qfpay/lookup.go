@@ -248,12 +248,20 @@ func (t *terminal) findRefund(ctx context.Context, tx payment.Transaction) (paym
 	return payment.Outcome{}, fmt.Errorf("%w: what can be refunded has changed by another amount", link.ErrUnproven)
 }
 
-// Diagnose asks whether the terminal's app answers us. It has no word for who
-// it is.
+// Diagnose asks whether the terminal's app answers us. The protocol has no word
+// for who it is: the key that it knows tells ([profile.identity]). mid and tid are
+// those of the last payment on this connection; a tid can be the same on
+// several terminals.
 func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 	a, err := t.ask(ctx, t.settings.query(t.settings.LookupBy, newQuery()), nil)
 	if err != nil {
 		return link.Diagnosis{}, err
 	}
-	return link.Diagnosis{Facts: map[string]string{"answer": a.respcd, "wire": t.wire, "model": t.settings.Model, "channel": t.settings.Channel}}, nil
+	d := link.Diagnosis{Identity: t.profile.Load().identity(), Facts: map[string]string{"answer": a.respcd, "wire": t.wire, "model": t.settings.Model, "channel": t.settings.Channel}}
+	for name, text := range map[string]string{"mid": t.last.MID, "tid": t.last.TID} {
+		if text != "" {
+			d.Facts[name] = text
+		}
+	}
+	return d, nil
 }

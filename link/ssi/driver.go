@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -177,20 +178,27 @@ func refusedWith(err error) string {
 // Execute sends the command of tx once and follows it until the terminal is
 // idle again. When d.Abort is closed it sends Interrupt while the terminal
 // waits for the card or the PIN; elsewhere the terminal would not hear it.
+//
+// A command whose acknowledgement is lost is followed too, as long as there is
+// a way to the terminal: the customer may stand before it. What it then shows
+// counts only if [terminal.Lookup] would count it.
 func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error) {
 	r, err := t.request(tx)
 	if err != nil {
 		return payment.Outcome{}, &link.Error{Op: string(tx.Operation), Err: err}
 	}
 	a, err := t.ask(ctx, r)
-	if err != nil {
+	switch {
+	case err != nil && (!link.Sent(err) || !t.reachable(ctx, err)):
 		return payment.Outcome{}, err
-	}
-	if a.failed() {
+	case err == nil && a.failed():
 		return t.refused(r, a)
 	}
-	d.Report(firstStage(tx.Operation), payment.VendorCode{})
-	return t.follow(ctx, r, tx, d)
+	x := &running{t: t, r: r, tx: tx, d: d, until: time.Now().Add(t.longest), unheard: err}
+	if err == nil {
+		x.begin()
+	}
+	return x.follow(ctx)
 }
 
 // refused says what it means that the terminal did not accept a command: of a
@@ -204,6 +212,11 @@ func (t *terminal) refused(r request, a answer) (payment.Outcome, error) {
 		Result: payment.Failed, Condition: code.condition, Source: payment.SourceAnswer, Text: code.text,
 		Vendor: payment.VendorCode{Code: a.code(), Text: a.why()},
 	}, nil
+}
+
+// reachable says whether the terminal can be asked further after err.
+func (t *terminal) reachable(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && !errors.Is(err, net.ErrClosed) && (t.line.fresh() || errors.Is(err, errSilent))
 }
 
 func firstStage(op payment.Operation) payment.Stage {

@@ -71,8 +71,8 @@ func reconciled(a answer, source payment.Source) (payment.Outcome, error) {
 // the one before is ours: nothing else is sent in between. The same one proves
 // nothing, since an X and a Z report of one batch look alike.
 func (t *terminal) lookupReport(ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
-	if now, then := t.identity.String(), tx.Baseline.Identity; now != "" && then != "" && now != then {
-		return payment.Outcome{}, link.ErrSwapped
+	if err := t.same(ctx, tx); err != nil {
+		return payment.Outcome{}, err
 	}
 	a, err := t.lastReport(ctx)
 	if err != nil {

@@ -150,6 +150,11 @@ func (s *Simulator) carryOut(c command) error {
 	case "decline":
 		failed.Result, failed.Response = "DECLINED_ONLINE", b.arg
 		return s.keep(failed)
+	case "lost-ack":
+		if b.arg != "" {
+			failed.Result, failed.Response = "DECLINED_ONLINE", b.arg
+			return s.keep(failed)
+		}
 	case "cancel":
 		failed.Result, failed.Code = "CANCELLED", "E12"
 		return s.keep(failed)

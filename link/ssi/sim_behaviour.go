@@ -24,7 +24,7 @@ type behaviour struct {
 }
 
 var outcomes = map[string]bool{ // true: may have an argument
-	"approve": false, "decline": true, "cancel": false, "charged": true, "result": true, "refuse": true, "mute": false, "lost-ack": false,
+	"approve": false, "decline": true, "cancel": false, "charged": true, "result": true, "refuse": true, "mute": false, "lost-ack": true,
 	"half-ack": false, "bad-lrc": false, "bad-json": false, "bad-length": false, "garbage": false, "reboot": false, "reboot-before": false,
 	"wrong-amount": true, "discount": false, "late-approval": true, "swapped": false, "batch-closed": false, "hand-sale": false, "hand-after": false,
 }

@@ -27,6 +27,8 @@ type simCmd struct {
 	Currency string        `help:"Currency of the terminal. Default: the usual one of the protocol." placeholder:"CODE"`
 	Pace     time.Duration `default:"1s" help:"How long the customer takes at each stage." placeholder:"TIME"`
 	Verbose  bool          `short:"v" help:"Tell more."`
+
+	Tell tellFlags `embed:"" group:"A protocol that only tells"`
 }
 
 func (simCmd) Help() string {
@@ -34,13 +36,21 @@ func (simCmd) Help() string {
 
     tillgate sim ecrvn --pty
     tillgate sim ecrvn --http 127.0.0.1:8080 --script approve,decline:51,lost-answer
-    tillgate sim ecrvn --pty --ledger bank.json --pace 200ms`
+    tillgate sim ecrvn --pty --ledger bank.json --pace 200ms
+
+A protocol that only tells, such as zengi, is simulated by its sender: it posts to the listener of the configuration, with the keys that are named there, says what was answered, and ends. Exit status 1 if something genuine was refused, or something forged taken.
+
+    tillgate sim zengi --config tillgate.yaml --payment A1 --amount 123456
+    tillgate sim zengi --config tillgate.yaml --script void-first,wrong-sign,approve+replay:3`
 }
 
 func (s *simCmd) Run(a *app) error {
 	driver, err := a.driver(s.Driver)
 	if err != nil {
 		return err
+	}
+	if driver.Notifies() {
+		return s.tell(a, driver)
 	}
 	if driver.Simulate == nil {
 		return fmt.Errorf("the driver %s has no simulator", driver.Name)

@@ -14,6 +14,7 @@ BENCH    ?= .
 BENCHTIME ?= 1s
 HISTORY  ?= 0
 KILLS    ?= 1000
+HOSTILE  ?= 10000
 TARGETS  ?= arm64 armv7 armv6 amd64
 
 .PHONY: help
@@ -68,6 +69,10 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 .PHONY: crash
 crash: ## the whole crash matrix, and KILLS (1000) kills of the real binary
 	CRASH=all KILLS=$(KILLS) go test -v -count=1 -timeout 120m -run 'CrashMatrix|ClockOff|Mutations|Killed' ./internal/crashtest
+
+.PHONY: hostile
+hostile: ## HOSTILE (10000) bad requests against the notification listener of a box that sells: memory, sales, answers
+	HOSTILE=$(HOSTILE) go test -v -count=1 -timeout 60m -run 'Hostile|SameBytes' ./internal/notify
 
 .PHONY: bench
 bench: ## the goals of docs/performance.md and all other benchmarks: BENCH=pattern, BENCHTIME (1s), HISTORY=payments in the journal (0), HISTORY_DIR keeps them

@@ -160,7 +160,7 @@ func (t *taking) settlement() error {
 	news := payment.ExternalNews{}
 	seen := map[payment.ID]bool{}
 	for _, s := range t.n.Settled {
-		n := payment.Notice{Operation: payment.Purchase, Names: []string{s.Name}, Outcome: payment.Outcome{Result: payment.Approved, Reference: payment.Reference{RRN: s.RRN}, Source: payment.SourceNotification, Text: "the acquirer has settled it"}}
+		n := payment.Notice{Test: t.n.Test, Operation: payment.Purchase, Names: []string{s.Name}, Outcome: payment.Outcome{Result: payment.Approved, Reference: payment.Reference{RRN: s.RRN}, Source: payment.SourceNotification, Text: "the acquirer has settled it"}}
 		rec, ok, err := t.g.whose(&n)
 		if err != nil {
 			return err

@@ -179,8 +179,17 @@ func (x *index) awaited(id payment.ID) bool {
 
 // whose finds the payment a notice is about and notes by what. Several that fit
 // by a weaker name are told apart by the acquirer's references; if that does not
-// do, the notice is about none.
+// do, the notice is about none. What is simulated is never about a real payment.
 func (g *Gateway) whose(n *payment.Notice) (payment.Record, bool, error) {
+	rec, found, err := g.anyones(n)
+	if found && n.Test && !rec.Test {
+		n.Payment, n.Match = "", ""
+		return payment.Record{}, false, nil
+	}
+	return rec, found, err
+}
+
+func (g *Gateway) anyones(n *payment.Notice) (payment.Record, bool, error) {
 	for _, name := range n.Names {
 		rec, match, err := g.named(n, name)
 		if err != nil {

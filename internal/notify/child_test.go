@@ -194,6 +194,18 @@ type child struct {
 	out  *bufio.Reader
 	addr string
 	dir  string
+
+	killed bool
+}
+
+// kill is a power cut, as far as a process can have one.
+func (c *child) kill() {
+	c.t.Helper()
+	c.killed = true
+	if err := c.cmd.Process.Kill(); err != nil {
+		c.t.Fatal(err)
+	}
+	_ = c.cmd.Wait() // it says that it was killed
 }
 
 func startBox(t testing.TB, quick bool) *child {
@@ -202,7 +214,14 @@ func startBox(t testing.TB, quick bool) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &child{t: t, dir: t.TempDir(), cmd: exec.Command(exe)}
+	return startIn(t, exe, t.TempDir(), quick)
+}
+
+// startIn starts a box in a folder that may have a past.
+func startIn(t testing.TB, exe, dir string, quick bool) *child {
+	t.Helper()
+	c := &child{t: t, dir: dir, cmd: exec.Command(exe)}
+	var err error
 	if err := os.WriteFile(c.dir+"/zengi.key", []byte(strings.Repeat("5c", 32)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +243,9 @@ func startBox(t testing.TB, quick bool) *child {
 	}
 	t.Cleanup(func() {
 		c.in.Close()
+		if c.killed {
+			return
+		}
 		if err := c.cmd.Wait(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Errorf("the box: %v", err)
 		}

@@ -285,6 +285,41 @@ func (a *attack) honest(stop <-chan struct{}) {
 	}
 }
 
+// What was answered 200 is there after a kill, and is not told a second time.
+func TestKilledAfterTheAnswer(t *testing.T) {
+	c := startBox(t, true)
+	a := attack{t: t, c: c}
+	posts, err := a.service("approve").Requests(attackStory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(posts[0].Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func() int {
+		p := posts[0]
+		p.Body = bytes.NewReader(body)
+		status, _ := a.send(a.client(8), p)
+		return status
+	}
+	if status := post(); status != http.StatusOK {
+		t.Fatalf("answered %d", status)
+	}
+	c.kill()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.c = startIn(t, exe, c.dir, true)
+	if status := post(); status != http.StatusOK {
+		t.Errorf("told again: answered %d", status)
+	}
+	if n := a.c.report().External; n != 1 {
+		t.Errorf("%d events, want 1", n)
+	}
+}
+
 // Everything that was read and is not genuine gets the same bytes: whoever asks
 // learns neither that the padding was wrong, nor that it was right.
 func TestRefusalsAreTheSameBytes(t *testing.T) {

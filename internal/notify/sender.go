@@ -41,7 +41,7 @@ func (s *Server) told(ctx context.Context, d *sender, r link.NotifyRequest) erro
 	for _, n := range notices {
 		n.From, n.Test = d.Name, n.Test || d.Test
 		if _, err := s.options.Gateway.Notify(ctx, n); err != nil {
-			if _, invalid := errors.AsType[payment.Invalid](err); invalid {
+			if _, invalid := errors.AsType[payment.Invalid](err); invalid || payment.ReasonOf(err) == payment.ReasonOversized {
 				s.unreadable(d, err)
 				return errRefused
 			}

@@ -152,7 +152,7 @@ func (k *till) sell(ctx context.Context) {
 			changed = k.s.Changed()
 		}
 		select { // a kiosk that is very busy
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
 		}
 	}
@@ -274,12 +274,18 @@ func (c *child) report() (r report) {
 	return r
 }
 
-// resident is the memory of the process that is in use, in bytes.
+// resident is the process's own memory that is in use, in bytes: without the
+// pages of the journal, which grow with what is sold.
 func (c *child) resident() int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", c.cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
 	if err != nil {
 		return 0
 	}
-	pages, _ := strconv.ParseInt(strings.Fields(string(b))[1], 10, 64)
-	return pages * int64(os.Getpagesize())
+	for line := range strings.Lines(string(b)) {
+		if text, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			kib, _ := strconv.ParseInt(strings.Fields(text)[0], 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
 }

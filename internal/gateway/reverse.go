@@ -15,6 +15,10 @@ import (
 // same batch, that the receipt is still there.
 const maxRepeats = 3
 
+// maxUnsent bounds how often the line may break before one reversal is sent.
+// With the pauses between connections that is some four minutes.
+const maxUnsent = 20
+
 // payBack gives back the money of a payment whose reversal is owed: by a
 // reversal, else by a refund where the protocol has one, else it is said that
 // it cannot be done. Both are payments of their own.
@@ -83,10 +87,23 @@ func (l *lane) mayRepeat(rec payment.Record) bool {
 	return rec.Operation == payment.Reversal && !rec.EvidenceOwed && l.repeats[rec.ID] < maxRepeats
 }
 
+// notYet keeps a reversal that is owed begun, although nothing of it was sent: it
+// is not over because a line broke before it. Settling sends it.
+func (l *lane) notYet(rec payment.Record) bool {
+	if rec.Operation != payment.Reversal || !rec.ID.Derived() || l.unsent[rec.ID] >= maxUnsent {
+		return false
+	}
+	l.unsent[rec.ID]++
+	l.repeats[rec.ID] = max(0, l.repeats[rec.ID]-1) // it was not sent
+	l.toSend[rec.ID] = true
+	return true
+}
+
 // repeat sends a reversal again whose first answer was lost, if the terminal
 // still shows the receipt. If it does not, nobody knows.
 func (l *lane) repeat(soft, hard context.Context, term link.Terminal, rec payment.Record) error {
 	l.repeats[rec.ID]++
+	delete(l.toSend, rec.ID)
 	if _, err := l.baseline(soft, term, rec.Transaction); err != nil {
 		if brokenLine(err) == nil {
 			l.repeats[rec.ID] = maxRepeats

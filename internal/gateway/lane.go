@@ -29,7 +29,7 @@ type lane struct {
 	deadlines map[payment.ID]time.Time       // of fulfilment
 	held      map[payment.ID]bool            // authorised and not to be looked up: this connection knows
 	repeats   map[payment.ID]int             // how often a reversal was sent again
-	unsent    map[payment.ID]int             // how often the line broke before an owed reversal was sent
+	unsent    map[payment.ID]int             // how often the line broke before an owed reversal or refund was sent
 	toSend    map[payment.ID]bool            // begun, and certainly not sent: nobody has to be asked about it
 	sold      []sale                         // approved in the last 24 hours, for the cap
 	reconcile reconcileState

@@ -87,23 +87,36 @@ func (l *lane) mayRepeat(rec payment.Record) bool {
 	return rec.Operation == payment.Reversal && !rec.EvidenceOwed && l.repeats[rec.ID] < maxRepeats
 }
 
-// notYet keeps a reversal that is owed begun, although nothing of it was sent: it
-// is not over because a line broke before it. Settling sends it.
+// notYet keeps a reversal or refund that is owed begun, although nothing of it
+// was sent: it is not over because a line broke before it. Settling sends it. One
+// that had been sent before is looked up again: the terminal may have heard that.
 func (l *lane) notYet(rec payment.Record) bool {
-	if rec.Operation != payment.Reversal || !rec.ID.Derived() || l.unsent[rec.ID] >= maxUnsent {
+	if l.repeats[rec.ID] > 0 {
+		return true
+	}
+	if !rec.ID.Derived() || l.unsent[rec.ID] >= maxUnsent {
 		return false
 	}
 	l.unsent[rec.ID]++
-	l.repeats[rec.ID] = max(0, l.repeats[rec.ID]-1) // it was not sent
 	l.toSend[rec.ID] = true
 	return true
+}
+
+// send sends what was begun and certainly not sent, if the terminal still can.
+func (l *lane) send(soft, hard context.Context, term link.Terminal, rec payment.Record) error {
+	if _, err := l.baseline(soft, term, rec.Transaction); errors.Is(err, link.ErrNotReversible) {
+		return l.conclude(hard, term, rec, payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondNotAllowed, Text: err.Error()})
+	} else if err != nil {
+		return brokenLine(err)
+	}
+	delete(l.toSend, rec.ID)
+	return l.execute(hard, term, rec)
 }
 
 // repeat sends a reversal again whose first answer was lost, if the terminal
 // still shows the receipt. If it does not, nobody knows.
 func (l *lane) repeat(soft, hard context.Context, term link.Terminal, rec payment.Record) error {
 	l.repeats[rec.ID]++
-	delete(l.toSend, rec.ID)
 	if _, err := l.baseline(soft, term, rec.Transaction); err != nil {
 		if brokenLine(err) == nil {
 			l.repeats[rec.ID] = maxRepeats

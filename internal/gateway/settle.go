@@ -84,8 +84,8 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	if o, ok := l.answers[rec.ID]; ok {
 		return l.conclude(hard, term, rec, o)
 	}
-	if l.toSend[rec.ID] && l.mayRepeat(rec) {
-		return l.repeat(soft, hard, term, rec)
+	if l.toSend[rec.ID] {
+		return l.send(soft, hard, term, rec)
 	}
 	if rec.Operation.ReadsCard() {
 		text := "interrupted; no money moves by it: ask again"

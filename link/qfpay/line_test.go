@@ -136,7 +136,7 @@ func TestSettings(t *testing.T) {
 		"payment_timeout": func(s *Settings) { s.Channel, s.PaymentTimeout = "payme", 121*time.Second }, "answer_amount": func(s *Settings) { s.AnswerAmount = "" },
 		"lookup_by": func(s *Settings) { s.LookupBy = "syssn" }, "idle_code": func(s *Settings) { s.IdleCode = "60" }, "part_size": func(s *Settings) { s.PartSize = maxPart + 1 },
 		"ack_timeout": func(s *Settings) { s.AckTimeout = 0 }, "part_gap": func(s *Settings) { s.PartGap = time.Minute }, "query_timeout": func(s *Settings) { s.QueryTimeout = -1 },
-		"ca_file": func(s *Settings) { s.CAFile = "ca.pem" },
+		"ca_file": func(s *Settings) { s.CAFile = "ca.pem" }, "absent_codes": func(s *Settings) { s.AbsentCodes = []string{"1136", "0000"} },
 	} {
 		s := defaults()
 		edit(s)

@@ -41,9 +41,11 @@ func subject(t *testing.T) linktest.Subject {
 		},
 		Uncarried: map[string]payment.Request{
 			"amount of thirteen digits": sale(1_000_000_000_000), "no amount": sale(0),
-			"preauthorization": {ID: "x", Operation: payment.Preauthorization, Amount: uah(1)},
-			"bad receipt":      {ID: "x", Operation: payment.Reversal, Original: payment.Reference{Payment: "p", Receipt: `6"1`}},
-			"bad RRN":          {ID: "x", Operation: payment.Refund, Amount: uah(1), Original: payment.Reference{RRN: "é"}},
+			"completion of nothing": {ID: "x", Operation: payment.Completion, Amount: uah(1)},
+			"cash":                  {ID: "x", Operation: payment.Purchase, Amount: uah(2), Cashback: uah(1)},
+			"service":               {ID: "x", Operation: payment.ServicePayment, Amount: uah(2)},
+			"bad receipt":           {ID: "x", Operation: payment.Reversal, Original: payment.Reference{Payment: "p", Receipt: `6"1`}},
+			"bad RRN":               {ID: "x", Operation: payment.Refund, Amount: uah(1), Original: payment.Reference{RRN: "é"}},
 		},
 		Valid: [][]byte{frames[0].bytes(t), frames[1].bytes(t), frames[2].bytes(t), frames[3].bytes(t), []byte(sampleResult)},
 		Invalid: [][]byte{

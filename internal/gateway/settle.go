@@ -41,6 +41,7 @@ func (l *lane) settle(soft, hard context.Context, term link.Terminal) error {
 }
 
 func (l *lane) settleAll(soft, hard context.Context, term link.Terminal, open []payment.Record) error {
+	l.pulse.within(l.longest(payment.MaxTimeout)) // another lane's customer on the same device
 	if l.takeDevice(soft) != nil {
 		return nil
 	}
@@ -88,9 +89,10 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 		text := "interrupted; no money moves by it: ask again"
 		return l.conclude(hard, term, rec, payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondAborted, Text: text})
 	}
-	ctx, cancel := context.WithTimeout(soft, 20*time.Second)
+	l.pulse.within(exchange)
+	ctx, cancel := context.WithTimeout(soft, exchange)
 	defer cancel()
-	o, err := term.Lookup(ctx, rec.Transaction, l.quiet(rec))
+	o, err := l.lookUp(ctx, term, rec)
 	if soft.Err() != nil {
 		return nil
 	}
@@ -130,6 +132,15 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	}
 	l.giveUp(rec, err)
 	return nil
+}
+
+// lookUp asks about one payment: an approval that may not be confirmed by what it said,
+// where the driver can.
+func (l *lane) lookUp(ctx context.Context, term link.Terminal, rec payment.Record) (payment.Outcome, error) {
+	if r, ok := term.(link.Rechecker); ok && rec.State == payment.StateAuthorised {
+		return r.Recheck(ctx, rec.Transaction, rec.Outcome, l.quiet(rec))
+	}
+	return term.Lookup(ctx, rec.Transaction, l.quiet(rec))
 }
 
 // toldInstead is what an acquirer has told of a payment in doubt by its name, if

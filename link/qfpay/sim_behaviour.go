@@ -32,6 +32,7 @@ type behaviour struct {
 	nameless  bool
 	list      bool
 	vague     bool
+	loggedOut bool
 	key       string
 }
 
@@ -62,6 +63,7 @@ func grammar() simulate.Grammar[behaviour] {
 			"nameless":     simulate.Flag(func(b *behaviour) { b.nameless = true }),
 			"list":         simulate.Flag(func(b *behaviour) { b.list = true }),
 			"vague":        simulate.Flag(func(b *behaviour) { b.vague = true }),
+			"logged-out":   simulate.Flag(func(b *behaviour) { b.loggedOut = true }),
 		},
 	}
 }

@@ -51,7 +51,7 @@ func lateAnswer(t *testing.T, s Subject, settings any, behaviour string, want pa
 		tx := b.purchase()
 		wait := b.start(context.Background(), term, &tx, link.Dialogue{})
 		line.Break()
-		b.wrap = nil
+		b.wrapNext(nil)
 		o, err := wait()
 		b.judge("late answer", tx, o, err)
 		if followed := s.Apart && err == nil && o.Result == want; !followed && !link.Sent(err) {
@@ -273,7 +273,7 @@ func hostile(t *testing.T, s Subject, settings any) {
 		in(t, s, settings, []string{s.Approve}, func(b *bench, term link.Terminal) {
 			term.Close()
 			line := &injector{}
-			b.wrap = func(c link.Conn) link.Conn { line.Conn, line.left = c, nil; return line }
+			b.wrapNext(func(c link.Conn) link.Conn { line.Conn, line.left = c, nil; return line })
 			term = b.mustOpen()
 			defer term.Close()
 			tx := b.purchase()

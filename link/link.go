@@ -78,6 +78,21 @@ type Confirmer interface {
 	ConfirmWithin() time.Duration // FulfilWithin may not exceed it
 }
 
+// Completer is a Confirmer whose terminal shows some of an outcome only once it
+// was confirmed: the receipt, the RRN. It is asked right after Confirm, and gives
+// back o with what it learned; what it cannot read it leaves out.
+type Completer interface {
+	Complete(ctx context.Context, tx payment.Transaction, o payment.Outcome) payment.Outcome
+}
+
+// Rechecker is a Confirmer that finds a payment by what its approval said. It is
+// asked instead of Lookup what became of an approved payment whose Confirm may be
+// lost: the terminal kept it, took it back, or may still do either
+// ([ErrInProgress]). It never confirms.
+type Rechecker interface {
+	Recheck(ctx context.Context, tx payment.Transaction, o payment.Outcome, quiet time.Duration) (payment.Outcome, error)
+}
+
 // Diagnoser asks the terminal how it is, without moving money.
 type Diagnoser interface {
 	Diagnose(ctx context.Context) (Diagnosis, error)
@@ -240,7 +255,8 @@ type Driver struct {
 	// Settings made.
 	Check func(settings any, r payment.Request) error
 
-	// Open connects to a terminal and makes sure that somebody answers.
+	// Open connects to a terminal and makes sure that somebody answers. It is
+	// nil in a driver that only notifies; Check and Simulate are then nil too.
 	Open func(ctx context.Context, c Config) (Terminal, error)
 
 	// Explain writes what captured bytes mean, masked, with what is wrong
@@ -249,6 +265,10 @@ type Driver struct {
 
 	// Simulate makes a terminal of this protocol without hardware.
 	Simulate func(SimulatorConfig) (Simulator, error)
+
+	// Notify is set on a protocol that tells us by itself what became of
+	// transactions. It may be there beside Open.
+	Notify *NotifyDriver
 }
 
 // Config is what a driver is given to open a terminal.

@@ -17,6 +17,7 @@ import (
 	"tillgate/internal/config"
 	"tillgate/internal/control"
 	"tillgate/internal/gateway"
+	"tillgate/internal/notify"
 	"tillgate/link"
 	"tillgate/mqtt"
 	"tillgate/store"
@@ -45,7 +46,7 @@ func (r *runCmd) Run(a *app) error {
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b := &box{config: c, version: a.version, log: logger(a, c), ready: func(*box) { notify(daemon.SdNotifyReady) }}
+	b := &box{config: c, version: a.version, log: logger(a, c), ready: func(*box) { sdNotify(daemon.SdNotifyReady) }}
 	return b.run(ctx)
 }
 
@@ -57,7 +58,7 @@ func logger(a *app, c config.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.Err, o))
 }
 
-func notify(state string) { _, _ = daemon.SdNotify(false, state) } // without systemd nobody listens
+func sdNotify(state string) { _, _ = daemon.SdNotify(false, state) } // without systemd nobody listens
 
 type brokerCmd struct{}
 
@@ -73,7 +74,8 @@ func (brokerCmd) Run(a *app) error {
 //
 //	terminals ◄── link ──► gateway ──► store (journal and outbox)
 //	                          ▲            │
-//	   control socket ────────┤            ▼
+//	   control socket ────────┤            │
+//	   notify (HTTPS) ────────┤            ▼
 //	   commands of mqtt ──────┴───── mqtt, one edge a destination ──► brokers
 //	                                         embedded broker, a child ──┘
 type box struct {
@@ -90,6 +92,7 @@ type box struct {
 	edges   []*mqtt.Edge
 	before  uint64 // newest event of earlier runs
 	socket  *control.Server
+	notices *notify.Server // nil: nobody tells by himself
 	sims    []link.Simulator
 }
 
@@ -114,6 +117,10 @@ func (b *box) run(ctx context.Context) (err error) {
 		others.start("embedded broker", fail, func() error { return b.broker.Run(rest) })
 	}
 	others.start("control socket", fail, func() error { return b.socket.Serve(rest) })
+	if b.notices != nil {
+		others.start("notification listener", fail, func() error { return b.notices.Serve(rest) })
+		b.log.Info("listening for notifications", "address", b.notices.Addr().String(), "senders", len(b.config.Notify.Senders))
+	}
 	for _, e := range b.edges {
 		edges.start("mqtt", fail, func() error {
 			if b.broker != nil && e.State().Destination == local {
@@ -133,7 +140,7 @@ func (b *box) run(ctx context.Context) (err error) {
 	}
 
 	<-ctx.Done()
-	notify(daemon.SdNotifyStopping)
+	sdNotify(daemon.SdNotifyStopping)
 	b.log.Info("gateway is stopping", "box", b.config.Box)
 	lanes.wait()
 	stopEdges()
@@ -166,7 +173,7 @@ func (b *box) watch(ctx context.Context) <-chan struct{} {
 				return
 			case <-t.C:
 				b.gateway.Status() // blocks if the gateway does
-				notify(daemon.SdNotifyWatchdog)
+				sdNotify(daemon.SdNotifyWatchdog)
 			}
 		}
 	}()
@@ -187,7 +194,7 @@ func (b *box) open(rest context.Context) error {
 		return err
 	}
 	b.before = b.journal.LastSeq()
-	o := gateway.Options{Journal: b.journal, Now: now, Log: b.log, IDWindow: c.IDWindow.Std(), AwaitController: b.takesCommands()}
+	o := gateway.Options{Journal: b.journal, Now: now, Log: b.log, IDWindow: c.IDWindow.Std(), AwaitController: b.takesCommands(), Notices: c.Notify.Address != ""}
 	for _, t := range c.Terminals {
 		lane, err := b.terminal(rest, t)
 		if err != nil {
@@ -203,6 +210,11 @@ func (b *box) open(rest context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if c.Notify.Address != "" {
+		if err := b.notifier(); err != nil {
+			return err
+		}
+	}
 	if c.Local() {
 		if err := b.embed(); err != nil {
 			return err
@@ -215,6 +227,9 @@ func (b *box) close() error {
 	var errs []error
 	for _, s := range b.sims {
 		errs = append(errs, s.Close())
+	}
+	if b.notices != nil {
+		_ = b.notices.Close() // after Serve it is closed already
 	}
 	if b.journal != nil {
 		errs = append(errs, b.journal.Close())

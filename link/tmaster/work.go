@@ -177,10 +177,7 @@ func (t *Terminal) TestHost(choose bool, answered func(code int)) error {
 		t.mu.Unlock()
 		return ErrBusy
 	}
-	code := Approved
-	if b := t.script.Peek(); b.Outcome == "ended" {
-		code = b.code
-	}
+	code := t.host()
 	if !choose {
 		t.mu.Unlock()
 		answered(code)
@@ -201,6 +198,21 @@ func (t *Terminal) TestHost(choose bool, answered func(code int)) error {
 		}
 	})
 	return nil
+}
+
+// Host is what a test of the way to the bank would say now: [Approved], or the
+// code with which the script ends the operation to come.
+func (t *Terminal) Host() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.host()
+}
+
+func (t *Terminal) host() int {
+	if b := t.script.Peek(); b.Outcome == "ended" {
+		return b.code
+	}
+	return Approved
 }
 
 // Press is somebody at the keypad: the green or the red key. It says whether the

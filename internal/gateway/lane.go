@@ -21,6 +21,7 @@ type lane struct {
 
 	jobs  chan job      // unbuffered: a lane that is not listening is busy
 	woken chan struct{} // the journal has news for this lane
+	pulse pulse
 
 	identity  string                         // of the terminal, as it says itself
 	blocked   payment.Reason                 // why it cannot sell, as it says itself
@@ -94,6 +95,8 @@ func (l *lane) offer(ctx context.Context, c payment.Command, patience time.Durat
 // run is the life of a lane: open, settle, serve; a broken line, a crash and a
 // restart all take this road. soft ends new work, hard ends everything.
 func (l *lane) run(soft, hard context.Context) {
+	defer l.pulse.stop()
+	l.pulse.within(l.longest(0)) // behind a long history
 	l.remember(soft)
 	for soft.Err() == nil {
 		err := l.connection(soft, hard)
@@ -126,7 +129,8 @@ func (l *lane) away(err error) {
 
 // connection opens the terminal and stays with it until the line breaks.
 func (l *lane) connection(soft, hard context.Context) error {
-	ctx, cancel := context.WithTimeout(soft, 20*time.Second)
+	l.pulse.within(exchange)
+	ctx, cancel := context.WithTimeout(soft, exchange)
 	defer cancel()
 	term, err := l.cfg.Driver.Open(ctx, l.cfg.Link)
 	if err != nil {
@@ -198,6 +202,7 @@ func (l *lane) wait(ctx context.Context, term link.Terminal, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
+		l.pulse.within(d)
 		select {
 		case <-ctx.Done():
 			return
@@ -206,6 +211,7 @@ func (l *lane) wait(ctx context.Context, term link.Terminal, d time.Duration) {
 		case <-l.woken:
 			return
 		case j := <-l.jobs:
+			l.pulse.within(exchange)
 			if l.unready(ctx, term, j) != nil {
 				return // the line broke; whoever waits finds out with the next exchange
 			}

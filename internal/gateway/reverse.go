@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
@@ -73,7 +72,8 @@ func (l *lane) baseline(ctx context.Context, term link.Terminal, tx payment.Tran
 	if !ok {
 		return payment.Baseline{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	l.pulse.within(exchange)
+	ctx, cancel := context.WithTimeout(ctx, exchange)
 	defer cancel()
 	return b.Baseline(ctx, tx)
 }

@@ -119,7 +119,7 @@ func (a *answer) params(v json.RawMessage) error {
 // come twice in the document's own examples.
 func unique(seen map[string]bool, key string) error {
 	switch key {
-	case "method", "params", "error", "responseCode", "amount", "invoiceNumber", "rrn", "txnType":
+	case "method", "params", "error", "responseCode", "amount", "invoiceNumber", "rrn", "txnType", "amountCash", "resultCashback", "balance":
 		if seen[key] {
 			return fmt.Errorf("%w: %s comes twice", errMessage, key)
 		}

@@ -3,6 +3,7 @@ package privat
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"tillgate/internal/payment"
 )
@@ -84,7 +85,12 @@ func checkMerchant(r payment.Request) error {
 func isMerchant(s string) bool { return isNumber(s) && len(s) <= 2 }
 
 func isSubMerchant(s string) bool {
-	return len(s) <= maxValue && !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
+	return len(s) <= maxValue && isPlain(s)
+}
+
+// isPlain says whether a text can be sent as it is.
+func isPlain(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
 }
 
 func number(what, s string, most int) error {

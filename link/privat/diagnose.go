@@ -32,7 +32,9 @@ func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 		}},
 		{request{method: methodInfo}, func(a answer) { t.identity, facts["version"] = identityOf(a.version), a.version }},
 		{receiptInfo("0"), func(a answer) {
-			t.lookAtFull(a)
+			if a.method != "" { // not where it is too busy to say
+				t.lookAtFull(a)
+			}
 			facts["last_receipt"], facts["last_rrn"], facts["last_time"] = a.invoice, a.rrn, strings.TrimSpace(a.date+" "+a.time)
 		}},
 	} {
@@ -46,6 +48,9 @@ func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 		if v == "" {
 			delete(facts, k)
 		}
+	}
+	if t.waited || facts["status"] == stageCashier {
+		facts["advice"] = waitsForKey
 	}
 	d := link.Diagnosis{Identity: t.identity, Facts: facts}
 	if t.full != nil {

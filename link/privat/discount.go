@@ -28,11 +28,13 @@ func (s *Settings) discounted(m payment.Money, group string) payment.Money {
 	return payment.Money{Minor: m.Minor - off, Currency: m.Currency}
 }
 
-// agreed is the amount of an approval of tx, if it is what the profile's
-// discounts make of it; else the zero Money. It is how a discount is known that
-// was agreed on before a crash.
-func (t *terminal) agreed(tx payment.Transaction, got payment.Money) payment.Money {
-	if tx.Operation != payment.Purchase || !tx.Cashback.IsZero() || got.IsZero() {
+// agreed is the amount of an approval of tx that was looked up, if it is what the
+// profile's discounts make of it; else the zero Money. It is how a discount is
+// known that was agreed on before a crash. A bank that approved less has a code of
+// its own.
+func (t *terminal) agreed(tx payment.Transaction, a answer) payment.Money {
+	got := t.money(a.amount)
+	if tx.Operation != payment.Purchase || !tx.Cashback.IsZero() || a.code != codeApproved || got.IsZero() {
 		return payment.Money{}
 	}
 	for group := range t.settings.Discounts {

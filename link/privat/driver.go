@@ -59,6 +59,9 @@ type terminal struct {
 	// nil: it has not.
 	full *mark
 
+	// waited says that the terminal has stood there waiting for a key.
+	waited bool
+
 	// pending are attempts whose approval the terminal has taken back by itself,
 	// and whether it has told the bank since.
 	pending map[string]bool

@@ -55,7 +55,7 @@ func (t *terminal) lateAnswer(tx payment.Transaction) (payment.Outcome, bool) {
 		t.strays = append(t.strays[:i:i], t.strays[i+1:]...)
 		t.claim(s.answer, tx.Attempt)
 		o := t.outcome(s.answer, v, payment.SourceLookup)
-		o.Discount = t.agreed(tx, o.Amount)
+		o.Discount = t.agreed(tx, s.answer)
 		return o, true
 	}
 	return payment.Outcome{}, false
@@ -79,7 +79,7 @@ func (t *terminal) agrees(a answer, tx payment.Transaction) bool {
 	if a.code == codePartial {
 		return !m.IsZero() && m.Minor < tx.Amount.Minor
 	}
-	return m == tx.Amount || tx.Amount.IsZero() || !t.agreed(tx, m).IsZero()
+	return m == tx.Amount || tx.Amount.IsZero() || !t.agreed(tx, a).IsZero()
 }
 
 // examine reads the terminal and judges what it shows.
@@ -135,7 +135,7 @@ func (t *terminal) proven(ctx context.Context, last receipt, tx payment.Transact
 		case v == done && !last.void(tx) && t.agrees(a, tx), v == notDone:
 			t.claim(a, tx.Attempt)
 			o := t.outcome(a, v, payment.SourceLookup)
-			o.Discount = t.agreed(tx, o.Amount)
+			o.Discount = t.agreed(tx, a)
 			return o, true, nil
 		case last.cancelled() && (t.agrees(a, tx) || a.amount == ""):
 			t.claim(a, tx.Attempt)
@@ -208,6 +208,7 @@ func (t *terminal) readBack(ctx context.Context, tx payment.Transaction, a answe
 	case sameReceipt(last.mark(), readMark(tx.Baseline.Fingerprint)):
 		return t.outcome(a, notDone, payment.SourceAnswer), nil
 	case last.kind == kindReceipt && last.code == a.code && last.cancelled():
+		t.claim(last.answer, tx.Attempt)
 		return t.takenBack(last, tx, payment.SourceAnswer), nil
 	case last.kind == kindReceipt && last.code == a.code:
 		return t.outcome(a, notDone, payment.SourceAnswer), nil

@@ -45,7 +45,7 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 	if err != nil {
 		return fail(true, err)
 	}
-	if o.Result == payment.Approved && o.Discount.IsZero() {
+	if o.Result == payment.Approved && !s.agreed.IsZero() {
 		o.Discount = s.agreed
 	}
 	if s.waited && o.Result == payment.Cancelled {
@@ -162,7 +162,6 @@ func (t *terminal) approved(ctx context.Context, tx payment.Transaction, a answe
 	}
 	t.claim(a, tx.Attempt)
 	o := t.outcome(a, done, payment.SourceAnswer)
-	o.Discount = t.agreed(tx, o.Amount)
 	o.Text += told(a)
 	if tx.Operation == payment.Reversal && o.Amount.IsZero() {
 		o.Amount = tx.Amount // a void that was done took back what it was asked to

@@ -332,6 +332,9 @@ func TestContinue(t *testing.T) {
 		if o := r.do(term, payment.Purchase, 100, none, payment.Cancelled); !strings.Contains(o.Text, "waits for a key") {
 			t.Errorf("got %+v", o)
 		}
+		if d, err := term.Diagnose(t.Context()); err != nil || d.Facts["advice"] != waitsForKey {
+			t.Errorf("diagnosis: got %+v, %v", d, err)
+		}
 		r.do(term, payment.Purchase, 100, none, payment.Approved)
 		r.ledger("1.00")
 	})
@@ -442,4 +445,32 @@ func TestTCP(t *testing.T) {
 	ear.Close()
 	<-served
 	r.ledger("1.00")
+}
+
+// FuzzService: what is taken for the name of a service can be sent, and says what
+// it said.
+func FuzzService(f *testing.F) {
+	for _, text := range []string{"ServicePbP/6", "ServiceRefPbP/12345", "ServiceRefund", "ServiceGeneric/046/6/1/2", "ServiceGeneric//", "/", "ServiceGeneric/0/\x85\x85"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parseService(text)
+		if err != nil {
+			if payment.ReasonOf(err) != payment.ReasonInvalid {
+				t.Fatalf("%q: %v is no refusal", text, err)
+			}
+			return
+		}
+		r := c.request(merchant{index: "1"}, uah(1), "2")
+		frame := r.frame()
+		back, err := parseRequest(frame[:len(frame)-1])
+		if err != nil || back.method != c.method || !moves(back.method) || len(frame) > 1024 {
+			t.Fatalf("%q became %q: %v", text, frame, err)
+		}
+		for _, key := range []string{"amountOfParts", "agreementNum", "param"} {
+			if got := back.get(key); got != "" && got != c.value {
+				t.Fatalf("%q: %s is %q", text, key, got)
+			}
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
@@ -40,7 +41,11 @@ func (t *terminal) Print(ctx context.Context, p link.Printout) ([]string, error)
 	default:
 		return nil, link.ErrUnsupported
 	}
-	a, err := t.ask(ctx, r, nil)
+	within := t.settings.QueryTimeout
+	if end, ok := ctx.Deadline(); ok { // paper is slow
+		within = max(within, time.Until(end)*9/10)
+	}
+	a, err := t.askWithin(ctx, r, nil, within)
 	switch {
 	case errors.Is(err, errUnknownMethod):
 		return nil, fmt.Errorf("%w: %w", link.ErrUnsupported, err)

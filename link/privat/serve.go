@@ -154,7 +154,7 @@ func (s *serving) stage(ctx context.Context, a answer) error {
 		s.d.Report(stage, payment.VendorCode{Code: show(a.stage), Text: a.stageText})
 	}
 	if a.stage == stageCashier && !s.waited {
-		s.waited = true
+		s.waited, s.t.waited = true, true
 		s.t.log.Warn(waitsForKey)
 	}
 	if a.stage != stageCorrect || s.asked || len(s.t.settings.Discounts) == 0 || s.req.method != methodPurchase {

@@ -3,7 +3,6 @@ package privat
 import (
 	"errors"
 	"strings"
-	"unicode"
 
 	"tillgate/internal/payment"
 )
@@ -76,7 +75,7 @@ func parseService(text string) (call, error) {
 		return refuse("%s is told the RRN of the payment and nothing else", method)
 	case kind == byNumber:
 		c.number, c.value, _ = strings.Cut(value, "/")
-		if !isNumber(c.number) || len(c.number) > maxService || len(c.value) > maxParams || strings.ContainsFunc(c.value, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if !isNumber(c.number) || len(c.number) > maxService || len(c.value) > maxParams || !isPlain(c.value) {
 			return refuse("%s needs the service's number and what it is told, such as %s/046/6", method, method)
 		}
 	}

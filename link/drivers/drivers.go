@@ -4,6 +4,7 @@ package drivers
 
 import (
 	"tillgate/link"
+	"tillgate/link/bpos"
 	"tillgate/link/ecrvn"
 	"tillgate/link/privat"
 	"tillgate/link/qfpay"
@@ -17,6 +18,7 @@ func All() []link.Driver {
 		privat.Driver(),
 		ssi.Driver(),
 		qfpay.Driver(),
+		bpos.Driver(),
 	}
 }
 

@@ -43,6 +43,12 @@ release-test: ## all release binaries, with and without broker: looked at, run o
 		TAGS=nobroker .ci/static $$target; .ci/guard $$target dist/tillgate-$$target-nobroker; \
 	done
 
+.PHONY: bridge
+bridge: ## the bridges to the vendor's BPOS library in dist/: for Linux (needs gcc; CC and GOARCH for another machine), for Windows of 32 and 64 bits
+	CGO_ENABLED=1 go build -trimpath -tags bposlib -ldflags '-s -w' -o dist/tillgate-bpos-bridge ./link/bpos/bridge/linux
+	CGO_ENABLED=0 GOOS=windows GOARCH=386 go build -trimpath -ldflags '-s -w' -o dist/tillgate-bpos-bridge-386.exe ./link/bpos/bridge/windows
+	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -trimpath -ldflags '-s -w' -o dist/tillgate-bpos-bridge-amd64.exe ./link/bpos/bridge/windows
+
 .PHONY: test
 test: ## all tests
 	go test ./...

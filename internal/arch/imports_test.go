@@ -46,6 +46,8 @@ var rooms = []room{
 		why: "it measures the others"},
 	{name: "internal/usbip", outside: []string{"golang.org/x/sys"},
 		why: "it makes USB devices of any pipe of bytes: it knows no terminal"},
+	{name: "internal/uevent", outside: []string{"golang.org/x/sys"},
+		why: "it hears the kernel and knows no terminal"},
 	{name: "internal/rig", tests: true,
 		why: "it boots machines, and only from its tests"},
 	{name: "internal/rig/guest", outside: []string{"golang.org/x/sys"},

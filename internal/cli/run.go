@@ -91,6 +91,7 @@ type box struct {
 	before  uint64 // newest event of earlier runs
 	socket  *control.Server
 	sims    []link.Simulator
+	hotplug hotplug
 }
 
 // run starts everything, and ends everything in the order that loses nothing
@@ -124,6 +125,7 @@ func (b *box) run(ctx context.Context) (err error) {
 			return e.Run(edging)
 		})
 	}
+	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })
 	watch := b.watch(rest)
@@ -182,6 +184,7 @@ func (b *box) open(rest context.Context) error {
 		}
 	}
 	now := clockOf(c.Clock)
+	b.hotplug.log = b.log
 	var err error
 	if b.journal, err = store.Open(b.storeOptions()); err != nil {
 		return err

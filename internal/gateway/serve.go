@@ -24,6 +24,9 @@ func (l *lane) serve(soft, hard context.Context, term link.Terminal) error {
 		select {
 		case <-soft.Done():
 		case <-l.woken:
+		case <-l.cfg.Plugged:
+			err = l.heartbeat(soft, term)
+			beat = time.Now().Add(l.cfg.Heartbeat)
 		case j := <-l.jobs:
 			err = l.serveJob(soft, hard, term, j)
 			beat = time.Now().Add(l.cfg.Heartbeat)

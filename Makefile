@@ -14,10 +14,11 @@ BENCH    ?= .
 BENCHTIME ?= 1s
 HISTORY  ?= 0
 KILLS    ?= 1000
+TARGETS  ?= arm64 armv7 armv6 amd64
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## the binary ./tillgate, static, without USB
@@ -27,11 +28,20 @@ build: ## the binary ./tillgate, static, without USB
 usb: ## the binary ./tillgate with USB (needs gcc, pkg-config, libusb-1.0-0-dev)
 	CGO_ENABLED=1 go build -trimpath -tags libusb -ldflags '-s -w' -o tillgate .
 
-.PHONY: arm
-arm: ## static binaries without USB for ARM boards, in dist/
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -ldflags '-s -w' -o dist/tillgate-arm64 .
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=7 go build -trimpath -ldflags '-s -w' -o dist/tillgate-armv7 .
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=6 go build -trimpath -ldflags '-s -w' -o dist/tillgate-armv6 .
+.PHONY: arm64 armv7 armv6 amd64
+arm64: ## a static release binary with libusb in dist/, for this machine; TAGS=nobroker is smaller (needs the Debian cross compilers)
+armv7: ## likewise, for 32-bit ARMv7
+armv6: ## likewise, for Raspberry Pi Zero and 1
+amd64: ## likewise, for PCs
+arm64 armv7 armv6 amd64:
+	TAGS='$(TAGS)' .ci/static $@
+
+.PHONY: release-test
+release-test: ## all release binaries, with and without broker: looked at, run on their (emulated) machines, and built twice to the same bytes (needs qemu-user-static, 15 min)
+	for target in $(TARGETS); do \
+		.ci/reproducible $$target; .ci/guard $$target dist/tillgate-$$target; \
+		TAGS=nobroker .ci/static $$target; .ci/guard $$target dist/tillgate-$$target-nobroker; \
+	done
 
 .PHONY: test
 test: ## all tests

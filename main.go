@@ -13,10 +13,14 @@ import (
 	"tillgate/link/drivers"
 )
 
+// Release builds are told by the linker what they are (.ci/static); otherwise
+// the toolchain's own record is shown.
+var version, revision string
+
 func main() {
 	terminals := drivers.All()
 	os.Exit(cli.Main(context.Background(), os.Args[1:],
 		cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr},
-		cli.Parts{Drivers: terminals, Version: cli.VersionOf(terminals)},
+		cli.Parts{Drivers: terminals, Version: cli.VersionOf(terminals, version, revision)},
 	))
 }

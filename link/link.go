@@ -78,6 +78,21 @@ type Confirmer interface {
 	ConfirmWithin() time.Duration // FulfilWithin may not exceed it
 }
 
+// Completer is a Confirmer whose terminal shows some of an outcome only once it
+// was confirmed: the receipt, the RRN. It is asked right after Confirm, and gives
+// back o with what it learned; what it cannot read it leaves out.
+type Completer interface {
+	Complete(ctx context.Context, tx payment.Transaction, o payment.Outcome) payment.Outcome
+}
+
+// Rechecker is a Confirmer that finds a payment by what its approval said. It is
+// asked instead of Lookup what became of an approved payment whose Confirm may be
+// lost: the terminal kept it, took it back, or may still do either
+// ([ErrInProgress]). It never confirms.
+type Rechecker interface {
+	Recheck(ctx context.Context, tx payment.Transaction, o payment.Outcome, quiet time.Duration) (payment.Outcome, error)
+}
+
 // Diagnoser asks the terminal how it is, without moving money.
 type Diagnoser interface {
 	Diagnose(ctx context.Context) (Diagnosis, error)
@@ -88,11 +103,35 @@ type Totaller interface {
 	Totals(ctx context.Context) ([]Total, error)
 }
 
-// Printer has the terminal print. It moves no money; the error says that the
-// terminal did not say that it printed.
+// HostDiagnoser asks the terminal whether it reaches its host. It moves no
+// money, but may overwrite what the terminal shows of the last payment: it is
+// only asked when everything is settled.
+type HostDiagnoser interface {
+	DiagnoseHost(ctx context.Context) (Diagnosis, error)
+}
+
+// Printer has the terminal print, or hands over what it would print: text is
+// nil if the paper came out of the terminal. It moves no money; the error says
+// that the terminal did not say that it printed, and is [ErrUnsupported] for a
+// kind that this terminal has not.
 type Printer interface {
-	PrintReceipt(ctx context.Context, of payment.Reference) error
-	PrintTotals(ctx context.Context) error
+	Print(ctx context.Context, p Printout) (text []string, err error)
+}
+
+// Printout is what to print.
+type Printout struct {
+	Kind     payment.PrintKind
+	Of       payment.Reference // of a receipt
+	Document string            // of a document: itself, or an address where the terminal finds it
+}
+
+// Restarter starts the terminal's payment application anew, or the whole
+// terminal if deep. It returns when the terminal has taken the command; the
+// connection may be of no more use then. It is never asked while something is
+// unsettled, except by the recovery of a terminal that says it is not talking
+// to its host. [ErrUnsupported] where this terminal has no such command.
+type Restarter interface {
+	Restart(ctx context.Context, deep bool) error
 }
 
 // Diagnosis is what a terminal says about itself.
@@ -100,6 +139,11 @@ type Diagnosis struct {
 	Identity string            `json:"identity"`
 	Batch    string            `json:"batch,omitempty"`
 	Facts    map[string]string `json:"facts,omitempty"`
+
+	// Blocked is why the terminal cannot sell although it answers, "" if it
+	// can: [payment.ReasonReconcile] or [payment.ReasonBlocked]. A
+	// reconciliation is still possible.
+	Blocked payment.Reason `json:"blocked,omitempty"`
 }
 
 // Total is one line of a batch.
@@ -141,6 +185,9 @@ var (
 	// what it shows proves neither payment nor non-payment. The payment stays
 	// in doubt; asking again later can still bring a late answer.
 	ErrUnproven = errors.New("what the terminal shows proves nothing about it")
+
+	// ErrUnsupported: this terminal has no such function.
+	ErrUnsupported = errors.New("this terminal has no such function")
 
 	// ErrSwapped: another terminal answered than the one of the baseline. What
 	// it shows is never evidence.
@@ -185,6 +232,12 @@ type Driver struct {
 	// Operations the protocol has; others are refused before anything is sent.
 	Operations []payment.Operation
 
+	// Cashback says whether a purchase can give out a part of its amount in
+	// cash, Merchants whether a request can name one of several merchants.
+	// Requests with these are refused otherwise.
+	Cashback  bool
+	Merchants bool
+
 	// Preserving lists what may be sent between Begin and a settled outcome
 	// without destroying evidence. Lookup always may.
 	Preserving []payment.Operation
@@ -202,7 +255,8 @@ type Driver struct {
 	// Settings made.
 	Check func(settings any, r payment.Request) error
 
-	// Open connects to a terminal and makes sure that somebody answers.
+	// Open connects to a terminal and makes sure that somebody answers. It is
+	// nil in a driver that only notifies; Check and Simulate are then nil too.
 	Open func(ctx context.Context, c Config) (Terminal, error)
 
 	// Explain writes what captured bytes mean, masked, with what is wrong
@@ -211,6 +265,10 @@ type Driver struct {
 
 	// Simulate makes a terminal of this protocol without hardware.
 	Simulate func(SimulatorConfig) (Simulator, error)
+
+	// Notify is set on a protocol that tells us by itself what became of
+	// transactions. It may be there beside Open.
+	Notify *NotifyDriver
 }
 
 // Config is what a driver is given to open a terminal.

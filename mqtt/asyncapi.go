@@ -59,7 +59,7 @@ func exampleCommand(v payment.Verb) Envelope {
 	switch v {
 	case payment.VerbReplay:
 		e.From, e.To = 40, 42
-	case payment.VerbReconcile, payment.VerbTotals, payment.VerbDiagnose:
+	case payment.VerbReconcile, payment.VerbTotals, payment.VerbDiagnose, payment.VerbRestart:
 		e.Terminal = "pos1"
 	case payment.VerbPause, payment.VerbResume:
 		e.Terminal, e.By = "pos1", "Lan"
@@ -71,6 +71,9 @@ func exampleCommand(v payment.Verb) Envelope {
 	}
 	if op.MovesMoney() {
 		e.Terminal, e.Amount = "pos1", payment.Money{Minor: 123456, Currency: "VND"}
+	}
+	if op.ReadsCard() {
+		e.Terminal = "pos1"
 	}
 	switch v {
 	case payment.VerbPurchase:

@@ -108,7 +108,7 @@ func (s *Store) fold(steps []raw) (payment.Record, error) {
 func knownStep(k payment.StepKind) bool {
 	switch k {
 	case payment.StepBegun, payment.StepDoubted, payment.StepAuthorised, payment.StepGranted, payment.StepOwed, payment.StepFinished,
-		payment.StepResolved, payment.StepTakenBack, payment.StepEvidence, payment.StepContradict:
+		payment.StepResolved, payment.StepTakenBack, payment.StepEvidence, payment.StepContradict, payment.StepNotified:
 		return true
 	}
 	return false

@@ -77,9 +77,10 @@ func (b *batch) checkRules(tx payment.Transaction) error {
 
 // Append makes steps, and the events that announce them, durable in one
 // transaction: all or nothing. A step that [payment.Record.Apply] refuses
-// refuses the whole call. A first step (begun) of an id that is not known is
-// taken without asking [payment.CheckOrder]: it reports what has happened
-// already.
+// refuses the whole call. A first step (begun, or notified) of an id that is not
+// known is taken without asking [payment.CheckOrder]: it reports what has
+// happened already. What began with a notice is found by its id only: it is no
+// payment of this box, so no walk through the journal and no count has it.
 func (s *Store) Append(steps []payment.Step, events []payment.Event) error {
 	return s.submit(func(b *batch) error { return b.steps(steps, events) })
 }
@@ -90,7 +91,8 @@ func (b *batch) steps(steps []payment.Step, events []payment.Event) error {
 		rec := touched[st.ID]
 		if rec == nil {
 			found, err := b.find(st.ID)
-			if st.Kind == payment.StepBegun && payment.ReasonOf(err) == payment.ReasonNotFound {
+			first := st.Kind == payment.StepBegun || st.Kind == payment.StepNotified
+			if first && payment.ReasonOf(err) == payment.ReasonNotFound {
 				err = nil
 			}
 			if err != nil {

@@ -20,6 +20,7 @@ const (
 	exitUsage   = 2
 	exitNotPaid = 3
 	exitDoubt   = 4
+	exitConfig  = 78 // EX_CONFIG of sysexits.h; the unit file knows it
 )
 
 // Table is every command there is.

@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"tillgate": func() {
 		all := drivers.All()
-		os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, cli.Parts{Drivers: all, Version: cli.VersionOf(all)}))
+		os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, cli.Parts{Drivers: all, Version: cli.VersionOf(all, "", "")}))
 	}})
 }
 

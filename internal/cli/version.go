@@ -1,21 +1,37 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
+	"tillgate/internal/bom"
 	"tillgate/internal/control"
 	"tillgate/link"
 	"tillgate/mqtt"
 )
 
 type versionCmd struct {
-	JSON bool `name:"json" help:"Print it as JSON."`
+	JSON     bool `name:"json" xor:"form" help:"Print it as JSON."`
+	SBOM     bool `name:"sbom" xor:"form" help:"Print what this program is made of, as a CycloneDX bill of materials."`
+	Licences bool `name:"licences" xor:"form" help:"Print the licences of what is in it, with their notices."`
 }
 
 func (v *versionCmd) Run(a *app) error {
+	switch {
+	case v.SBOM:
+		info, ok := debug.ReadBuildInfo()
+		if !ok {
+			return errors.New("bill of materials: this program has no record of its build: it was not built by the go command")
+		}
+		return asJSON(a.Out, bom.Of(info, a.version.Version, a.version.Revision))
+	case v.Licences:
+		_, err := io.WriteString(a.Out, bom.Notices)
+		return err
+	}
 	if v.JSON {
 		return asJSON(a.Out, a.version)
 	}
@@ -48,8 +64,9 @@ func (contractCmd) Run(a *app) error {
 	return err
 }
 
-// VersionOf reads what the toolchain has written into this program.
-func VersionOf(drivers []link.Driver) control.Version {
+// VersionOf reads what the toolchain has written into this program. What the
+// linker was told, version and revision, goes before that.
+func VersionOf(drivers []link.Driver, version, revision string) control.Version {
 	v := control.Version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Tags: []string{}, Drivers: names(drivers)}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -68,6 +85,9 @@ func VersionOf(drivers []link.Driver) control.Version {
 	}
 	if v.Version == "" || v.Version == "(devel)" {
 		v.Version = "development"
+	}
+	if version != "" {
+		v.Version, v.Revision, v.Modified = version, revision, strings.HasSuffix(version, "+changed")
 	}
 	return v
 }

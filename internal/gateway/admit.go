@@ -15,6 +15,12 @@ func (l *lane) admit(r payment.Request) error {
 	if !slices.Contains(l.cfg.Driver.Operations, r.Operation) {
 		return payment.Refuse(payment.ReasonUnsupported, "terminal %s: %s has no %s", l.cfg.Name, l.cfg.Driver.Title, r.Operation)
 	}
+	if !r.Cashback.IsZero() && !l.cfg.Driver.Cashback {
+		return payment.Refuse(payment.ReasonUnsupported, "terminal %s: %s gives out no cash", l.cfg.Name, l.cfg.Driver.Title)
+	}
+	if r.Merchant != "" && !l.cfg.Driver.Merchants {
+		return payment.Refuse(payment.ReasonUnsupported, "terminal %s: %s has no choice of merchants", l.cfg.Name, l.cfg.Driver.Title)
+	}
 	if !r.Amount.IsZero() {
 		if r.Amount.Currency != l.cfg.Link.Currency {
 			return payment.Refuse(payment.ReasonCurrency, "terminal %s takes %s, not %s", l.cfg.Name, l.cfg.Link.Currency, r.Amount.Currency)
@@ -32,14 +38,15 @@ func (l *lane) admit(r payment.Request) error {
 }
 
 // available refuses while the terminal cannot serve, with the weightiest reason.
-// A reconciliation is possible while selling is paused.
+// A reconciliation is possible while selling is paused, and where the terminal
+// wants one.
 func (l *lane) available(r payment.Request) error {
 	for _, t := range l.g.Status().Terminals {
 		if t.Name != l.cfg.Name {
 			continue
 		}
 		for _, reason := range t.Reasons {
-			if reason == payment.ReasonPaused && r.Operation == payment.Reconciliation {
+			if r.Operation == payment.Reconciliation && (reason == payment.ReasonPaused || reason == payment.ReasonReconcile || reason == payment.ReasonBlocked) {
 				continue
 			}
 			return payment.Refuse(reason, "terminal %s cannot serve now: %s%s", l.cfg.Name, reason, because(t))

@@ -74,8 +74,12 @@ func (l *lane) confirm(ctx context.Context, term link.Terminal, rec payment.Reco
 		l.quietFrom[rec.ID] = time.Now()
 		return err
 	}
+	o := rec.Outcome
+	if c, ok := term.(link.Completer); ok {
+		o = c.Complete(ctx, rec.Transaction, o)
+	}
 	b := l.g.batch()
-	l.g.finish(b, &rec, rec.Outcome)
+	l.g.finish(b, &rec, o)
 	if b.commit() == nil {
 		l.forget(rec)
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"tillgate/internal/payment"
@@ -107,8 +108,7 @@ func (g *Gateway) complete(r *payment.Request) error {
 		if r.Terminal != orig.Terminal {
 			return payment.Refuse(payment.ReasonUnknownTerminal, "payment %s was made on terminal %s", id, orig.Terminal)
 		}
-		r.Original = orig.Outcome.Reference
-		r.Original.Payment = id
+		r.Original = orig.AsOriginal()
 		if left := orig.Outcome.Amount.Minor - orig.TakenBack.Minor; r.Operation == payment.Reversal && r.Amount.IsZero() && left > 0 {
 			r.Amount = payment.Money{Minor: left, Currency: orig.Outcome.Amount.Currency}
 		}
@@ -160,14 +160,48 @@ func (g *Gateway) control(ctx context.Context, c payment.Command) (payment.Reply
 		return g.resolve(c)
 	case payment.VerbPause, payment.VerbResume:
 		return g.pause(c)
-	case payment.VerbTotals, payment.VerbDiagnose:
-		l, err := g.lane(c.Terminal)
-		if err != nil {
-			return payment.Reply{}, err
-		}
-		return replyOrError(l.offer(ctx, c, 5*time.Second))
+	case payment.VerbTotals, payment.VerbDiagnose, payment.VerbRestart, payment.VerbPrint:
+		return g.question(ctx, c)
 	}
 	return payment.Reply{}, payment.Invalid{{Field: "verb", Text: "is not known"}}
+}
+
+// question hands a command that starts no payment to the terminal's lane. The
+// receipt of a payment is asked of the terminal that it was made on.
+func (g *Gateway) question(ctx context.Context, c payment.Command) (payment.Reply, error) {
+	if c.Verb == payment.VerbPrint {
+		if err := g.completePrint(&c); err != nil {
+			return payment.Reply{}, err
+		}
+	}
+	l, err := g.lane(c.Terminal)
+	if err != nil {
+		return payment.Reply{}, err
+	}
+	return replyOrError(l.offer(ctx, c, 5*time.Second))
+}
+
+func (g *Gateway) completePrint(c *payment.Command) error {
+	if c.Print == "" {
+		c.Print = payment.PrintReceipt
+	}
+	switch {
+	case !slices.Contains(payment.PrintKinds(), c.Print):
+		return payment.Invalid{{Field: "print", Text: "is not known"}}
+	case (c.Document != "") != (c.Print == payment.PrintDocument):
+		return payment.Invalid{{Field: "document", Text: "is what a print of kind document needs, and no other has"}}
+	case c.Print != payment.PrintReceipt:
+		return nil
+	}
+	rec, err := g.journal.Find(c.ID)
+	if err != nil {
+		return err
+	}
+	if c.Terminal != "" && c.Terminal != rec.Terminal {
+		return payment.Refuse(payment.ReasonUnknownTerminal, "payment %s was made on terminal %s", c.ID, rec.Terminal)
+	}
+	c.Terminal, c.Original = rec.Terminal, rec.AsOriginal()
+	return nil
 }
 
 // lookup tells what the journal has, and wakes a lane that is still finding out.

@@ -27,6 +27,9 @@ type Options struct {
 	// fulfilment deadlines of an earlier process start only then.
 	AwaitController bool
 
+	// Notices says that notifiers are configured: [Gateway.Notify] takes notices.
+	Notices bool
+
 	// StopWithin bounds how long Run waits for customers who are paying when
 	// it is told to stop. 0 means 320 s, below systemd's TimeoutStopSec=330.
 	StopWithin time.Duration
@@ -68,7 +71,8 @@ type Gateway struct {
 	devices map[string]chan struct{} // one token each
 	started time.Time                // monotonic: age of what an earlier process left
 
-	board board // status, alerts, progress
+	board   board // status, alerts, progress
+	notices notices
 
 	mu         sync.Mutex
 	flights    map[payment.ID]*flight
@@ -103,6 +107,10 @@ func New(opt Options) (*Gateway, error) {
 		opt: opt, journal: opt.Journal, log: opt.Log, started: time.Now(),
 		byName: map[string]*lane{}, devices: map[string]chan struct{}{}, flights: map[payment.ID]*flight{},
 		controller: make(chan struct{}), stopping: make(chan struct{}),
+	}
+	if opt.Notices {
+		g.notices.index = newIndex()
+		g.journal = noticed{opt.Journal, g}
 	}
 	g.board.init()
 	if !opt.AwaitController {
@@ -146,6 +154,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		lanes.Go(func() { l.run(ctx, hard) })
 	}
 	lanes.Go(func() { g.remind(ctx) })
+	if g.opt.Notices {
+		lanes.Go(func() { g.fillIndex(ctx) })
+	}
 	<-ctx.Done()
 	close(g.stopping)
 	g.board.update(func(s *state) { s.stopping = true })

@@ -21,8 +21,10 @@ type lane struct {
 
 	jobs  chan job      // unbuffered: a lane that is not listening is busy
 	woken chan struct{} // the journal has news for this lane
+	pulse pulse
 
 	identity  string                         // of the terminal, as it says itself
+	blocked   payment.Reason                 // why it cannot sell, as it says itself
 	quietFrom map[payment.ID]time.Time       // when the exchange broke, on the monotonic clock
 	answers   map[payment.ID]payment.Outcome // answers that the journal would not take yet
 	deadlines map[payment.ID]time.Time       // of fulfilment
@@ -93,6 +95,8 @@ func (l *lane) offer(ctx context.Context, c payment.Command, patience time.Durat
 // run is the life of a lane: open, settle, serve; a broken line, a crash and a
 // restart all take this road. soft ends new work, hard ends everything.
 func (l *lane) run(soft, hard context.Context) {
+	defer l.pulse.stop()
+	l.pulse.within(l.longest(0)) // behind a long history
 	l.remember(soft)
 	for soft.Err() == nil {
 		err := l.connection(soft, hard)
@@ -125,7 +129,8 @@ func (l *lane) away(err error) {
 
 // connection opens the terminal and stays with it until the line breaks.
 func (l *lane) connection(soft, hard context.Context) error {
-	ctx, cancel := context.WithTimeout(soft, 20*time.Second)
+	l.pulse.within(exchange)
+	ctx, cancel := context.WithTimeout(soft, exchange)
 	defer cancel()
 	term, err := l.cfg.Driver.Open(ctx, l.cfg.Link)
 	if err != nil {
@@ -165,7 +170,7 @@ func (l *lane) identify(ctx context.Context, term link.Terminal) error {
 	if err != nil {
 		return err
 	}
-	l.identity = diagnosis.Identity
+	l.identity, l.blocked = diagnosis.Identity, diagnosis.Blocked
 	l.show(func(t *payment.TerminalStatus) { t.Identity = diagnosis.Identity })
 	l.g.findTwins()
 	return nil
@@ -197,6 +202,7 @@ func (l *lane) wait(ctx context.Context, term link.Terminal, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
+		l.pulse.within(d)
 		select {
 		case <-ctx.Done():
 			return
@@ -208,6 +214,7 @@ func (l *lane) wait(ctx context.Context, term link.Terminal, d time.Duration) {
 			l.failures = min(l.failures, 1) // what just came may take a moment
 			return
 		case j := <-l.jobs:
+			l.pulse.within(exchange)
 			if l.unready(ctx, term, j) != nil {
 				return // the line broke; whoever waits finds out with the next exchange
 			}

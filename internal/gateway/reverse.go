@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
@@ -49,8 +48,7 @@ func (l *lane) payBack(soft, hard context.Context, term link.Terminal, orig paym
 // payBackBy begins one reversal or refund. It was not tried if the terminal
 // says beforehand that it cannot be made.
 func (l *lane) payBackBy(soft, hard context.Context, term link.Terminal, orig payment.Record, op payment.Operation, id payment.ID) (tried bool, err error) {
-	r := payment.Request{ID: id, Order: orig.Order, Terminal: orig.Terminal, Operation: op, Amount: orig.Outcome.Amount, Original: orig.Outcome.Reference}
-	r.Original.Payment = orig.ID
+	r := payment.Request{ID: id, Order: orig.Order, Terminal: orig.Terminal, Operation: op, Amount: orig.Outcome.Amount, Original: orig.AsOriginal()}
 	tx := payment.Transaction{Request: r, Attempt: newAttempt(), Started: l.g.now(), Test: l.cfg.Test}
 	tx.Baseline, err = l.baseline(soft, term, tx)
 	if errors.Is(err, link.ErrNotReversible) {
@@ -74,7 +72,8 @@ func (l *lane) baseline(ctx context.Context, term link.Terminal, tx payment.Tran
 	if !ok {
 		return payment.Baseline{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	l.pulse.within(exchange)
+	ctx, cancel := context.WithTimeout(ctx, exchange)
 	defer cancel()
 	return b.Baseline(ctx, tx)
 }

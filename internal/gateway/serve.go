@@ -20,7 +20,9 @@ func (l *lane) serve(soft, hard context.Context, term link.Terminal) error {
 			return nil
 		}
 		l.ready(open)
-		timer := time.NewTimer(time.Until(l.due(beat)))
+		idle := time.Until(l.due(beat))
+		timer := time.NewTimer(idle)
+		l.pulse.within(idle)
 		select {
 		case <-soft.Done():
 		case <-l.woken:
@@ -28,9 +30,14 @@ func (l *lane) serve(soft, hard context.Context, term link.Terminal) error {
 			err = l.heartbeat(soft, term)
 			beat = time.Now().Add(l.cfg.Heartbeat)
 		case j := <-l.jobs:
+			l.pulse.within(exchange)
 			err = l.serveJob(soft, hard, term, j)
 			beat = time.Now().Add(l.cfg.Heartbeat)
+			if l.blocked != "" {
+				beat = time.Now() // what it was asked may have been the way out
+			}
 		case <-timer.C:
+			l.pulse.within(exchange)
 			if !time.Now().Before(beat) {
 				err = l.heartbeat(soft, term)
 				beat = time.Now().Add(l.cfg.Heartbeat)
@@ -53,10 +60,13 @@ func (l *lane) ready(open []payment.Record) {
 	l.failures = 0
 	l.expect(open)
 	var reasons []payment.Reason
+	if l.blocked != "" {
+		reasons = append(reasons, l.blocked)
+	}
 	var waiting payment.ID
 	for _, r := range open {
 		if r.State == payment.StateAuthorised {
-			reasons, waiting = []payment.Reason{payment.ReasonAwaiting}, r.ID
+			reasons, waiting = append(reasons, payment.ReasonAwaiting), r.ID
 		}
 	}
 	l.show(func(t *payment.TerminalStatus) {
@@ -87,16 +97,17 @@ func (l *lane) onTime(hard context.Context, term link.Terminal, open []payment.R
 	return nil
 }
 
-// heartbeat finds out whether an idle terminal is still there.
+// heartbeat finds out whether an idle terminal is still there, and can sell.
 func (l *lane) heartbeat(ctx context.Context, term link.Terminal) error {
 	d, ok := term.(link.Diagnoser)
 	if !ok || !l.tryDevice() {
 		return nil
 	}
 	defer l.freeDevice()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, exchange)
 	defer cancel()
-	_, err := d.Diagnose(ctx)
+	diagnosis, err := d.Diagnose(ctx)
+	l.blocked = diagnosis.Blocked
 	return err
 }
 
@@ -119,7 +130,7 @@ func (l *lane) unready(ctx context.Context, term link.Terminal, j job) error {
 	if j.cmd.Verb == payment.VerbDispense {
 		return l.grant(ctx, nil, j)
 	}
-	if term != nil && l.preserves(questions[j.cmd.Verb]) {
+	if term != nil && l.harmless(j.cmd) {
 		return l.question(ctx, term, j)
 	}
 	err := l.available(j.cmd.Request)
@@ -130,16 +141,31 @@ func (l *lane) unready(ctx context.Context, term link.Terminal, j job) error {
 	return nil
 }
 
-// questions are the verbs that only ask the terminal something.
-var questions = map[payment.Verb]payment.Operation{
-	payment.VerbDiagnose: payment.Diagnosis,
-	payment.VerbTotals:   payment.Totals,
+// harmless says whether a question may be put while evidence is needed.
+func (l *lane) harmless(c payment.Command) bool {
+	switch c.Verb {
+	case payment.VerbDiagnose:
+		return !c.Host && l.preserves(payment.Diagnosis)
+	case payment.VerbTotals:
+		return l.preserves(payment.Totals)
+	case payment.VerbPrint:
+		return l.preserves(payment.Print)
+	}
+	return false
 }
 
 func (l *lane) question(ctx context.Context, term link.Terminal, j job) error {
 	switch j.cmd.Verb {
 	case payment.VerbDiagnose:
+		if j.cmd.Host {
+			return ask(ctx, l, term, j, func(ctx context.Context, d link.HostDiagnoser) (any, error) { return d.DiagnoseHost(ctx) })
+		}
 		return ask(ctx, l, term, j, func(ctx context.Context, d link.Diagnoser) (any, error) { return d.Diagnose(ctx) })
+	case payment.VerbPrint:
+		what := link.Printout{Kind: j.cmd.Print, Of: j.cmd.Original, Document: j.cmd.Document}
+		return ask(ctx, l, term, j, func(ctx context.Context, p link.Printer) (any, error) { return p.Print(ctx, what) })
+	case payment.VerbRestart:
+		return ask(ctx, l, term, j, func(ctx context.Context, r link.Restarter) (any, error) { return nil, r.Restart(ctx, j.cmd.Deep) })
 	case payment.VerbTotals:
 		return ask(ctx, l, term, j, func(ctx context.Context, t link.Totaller) (any, error) { return t.Totals(ctx) })
 	}
@@ -159,9 +185,13 @@ func ask[T any](ctx context.Context, l *lane, term link.Terminal, j job, questio
 		return nil
 	}
 	defer l.freeDevice()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, exchange)
 	defer cancel()
 	answer, err := question(ctx, able)
+	if errors.Is(err, link.ErrUnsupported) {
+		j.refuse(payment.Refuse(payment.ReasonUnsupported, "terminal %s: %v", l.cfg.Name, err))
+		return nil
+	}
 	if err != nil {
 		j.refuse(payment.Refuse(payment.ReasonOffline, "terminal %s: %v", l.cfg.Name, err))
 		return brokenLine(err)

@@ -41,6 +41,7 @@ func (l *lane) settle(soft, hard context.Context, term link.Terminal) error {
 }
 
 func (l *lane) settleAll(soft, hard context.Context, term link.Terminal, open []payment.Record) error {
+	l.pulse.within(l.longest(payment.MaxTimeout)) // another lane's customer on the same device
 	if l.takeDevice(soft) != nil {
 		return nil
 	}
@@ -84,9 +85,14 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	if o, ok := l.answers[rec.ID]; ok {
 		return l.conclude(hard, term, rec, o)
 	}
-	ctx, cancel := context.WithTimeout(soft, 20*time.Second)
+	if rec.Operation.ReadsCard() {
+		text := "interrupted; no money moves by it: ask again"
+		return l.conclude(hard, term, rec, payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondAborted, Text: text})
+	}
+	l.pulse.within(exchange)
+	ctx, cancel := context.WithTimeout(soft, exchange)
 	defer cancel()
-	o, err := term.Lookup(ctx, rec.Transaction, l.quiet(rec))
+	o, err := l.lookUp(ctx, term, rec)
 	if soft.Err() != nil {
 		return nil
 	}
@@ -102,6 +108,9 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	}
 	if errors.Is(err, link.ErrNotFound) {
 		o, err = payment.Outcome{Result: payment.Failed, Source: payment.SourceLookup, Condition: payment.CondNotFound, Text: err.Error()}, nil
+	}
+	if t, ok := l.toldInstead(rec, o, err); ok {
+		return l.conclude(hard, term, rec, t)
 	}
 	switch {
 	case rec.EvidenceOwed:
@@ -123,6 +132,27 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	}
 	l.giveUp(rec, err)
 	return nil
+}
+
+// lookUp asks about one payment: an approval that may not be confirmed by what it said,
+// where the driver can.
+func (l *lane) lookUp(ctx context.Context, term link.Terminal, rec payment.Record) (payment.Outcome, error) {
+	if r, ok := term.(link.Rechecker); ok && rec.State == payment.StateAuthorised {
+		return r.Recheck(ctx, rec.Transaction, rec.Outcome, l.quiet(rec))
+	}
+	return term.Lookup(ctx, rec.Transaction, l.quiet(rec))
+}
+
+// toldInstead is what an acquirer has told of a payment in doubt by its name, if
+// the terminal cannot tell: its answer was o or err. As long as the terminal may
+// still be at it, the terminal is waited for.
+func (l *lane) toldInstead(rec payment.Record, o payment.Outcome, err error) (payment.Outcome, bool) {
+	doubtful := rec.State == payment.StateInDoubt || (rec.State == payment.StateBegun && !errors.Is(err, link.ErrInProgress))
+	silent := err != nil || o.Result == payment.InDoubt || (takesBack(rec.Operation) && o.Result == payment.Failed)
+	if !doubtful || !silent || rec.EvidenceOwed {
+		return payment.Outcome{}, false
+	}
+	return told(rec)
 }
 
 // foundAuthorised ends the doubt whether the terminal kept a payment that it

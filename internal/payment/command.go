@@ -15,6 +15,8 @@ const (
 	VerbCashAdvance      Verb = "cash-advance"
 	VerbDeposit          Verb = "deposit"
 	VerbServicePayment   Verb = "service-payment"
+	VerbBalance          Verb = "balance"
+	VerbCardAcquisition  Verb = "card-acquisition"
 
 	VerbDispense  Verb = "dispense"  // ask for the grant, once per payment
 	VerbCommit    Verb = "commit"    // the goods were given
@@ -23,7 +25,9 @@ const (
 	VerbLookup    Verb = "lookup"    // what became of an id
 	VerbReconcile Verb = "reconcile" // close the batch
 	VerbTotals    Verb = "totals"    // read the batch without closing it
-	VerbDiagnose  Verb = "diagnose"
+	VerbDiagnose  Verb = "diagnose"  // ask the terminal, or with Host its host, how it is
+	VerbPrint     Verb = "print"     // have the terminal print, or hand over what it would print
+	VerbRestart   Verb = "restart"   // restart the terminal's payment application, or with Deep the terminal
 	VerbPause     Verb = "pause"
 	VerbResume    Verb = "resume"
 	VerbReplay    Verb = "replay"  // events From to To again
@@ -33,14 +37,15 @@ const (
 // Verbs lists every verb.
 func Verbs() []Verb {
 	return []Verb{
-		VerbPurchase, VerbRefund, VerbReversal, VerbPreauthorization, VerbCompletion, VerbCashAdvance, VerbDeposit, VerbServicePayment,
-		VerbDispense, VerbCommit, VerbRollback, VerbAbort, VerbLookup, VerbReconcile, VerbTotals, VerbDiagnose, VerbPause, VerbResume, VerbReplay, VerbResolve,
+		VerbPurchase, VerbRefund, VerbReversal, VerbPreauthorization, VerbCompletion, VerbCashAdvance, VerbDeposit, VerbServicePayment, VerbBalance, VerbCardAcquisition,
+		VerbDispense, VerbCommit, VerbRollback, VerbAbort, VerbLookup, VerbReconcile, VerbTotals, VerbDiagnose, VerbPrint, VerbRestart, VerbPause, VerbResume, VerbReplay, VerbResolve,
 	}
 }
 
-// Operation is the money operation a verb starts; ok is false for the others.
+// Operation is the journalled operation a verb starts; ok is false for the
+// others.
 func (v Verb) Operation() (op Operation, ok bool) {
-	if op = Operation(v); op.MovesMoney() {
+	if op = Operation(v); op.Journalled() {
 		return op, true
 	}
 	if v == VerbReconcile {
@@ -62,11 +67,32 @@ type Command struct {
 	Reason string `json:"reason,omitempty"` // resolve, pause, rollback: why
 	Force  bool   `json:"force,omitempty"`  // resolve as not paid without a lookup since the doubt began
 
+	Host     bool      `json:"host,omitempty"`     // diagnose: the way to the host too
+	Deep     bool      `json:"deep,omitempty"`     // restart: the whole terminal
+	Print    PrintKind `json:"print,omitempty"`    // print: what; "" is the receipt of ID
+	Document string    `json:"document,omitempty"` // print document: the document itself, or where the terminal finds it
+
 	From uint64 `json:"from,omitempty"` // replay: first event
 	To   uint64 `json:"to,omitempty"`   // replay: last event, 0 for the newest
 
 	Front  string `json:"-"` // "mqtt:local", "cli", ...
 	Client string `json:"-"` // who, as far as the front can tell
+}
+
+// PrintKind is what a terminal is asked to print.
+type PrintKind string
+
+const (
+	PrintReceipt        PrintKind = "receipt"        // of one payment, once more
+	PrintTotals         PrintKind = "totals"         // of the open batch
+	PrintReconciliation PrintKind = "reconciliation" // the last one, once more
+	PrintJournal        PrintKind = "journal"        // every payment of the open batch
+	PrintDocument       PrintKind = "document"       // something of the shop's own
+)
+
+// PrintKinds lists every kind.
+func PrintKinds() []PrintKind {
+	return []PrintKind{PrintReceipt, PrintTotals, PrintReconciliation, PrintJournal, PrintDocument}
 }
 
 // ReplyStatus is the answer to a command, given at once.
@@ -89,7 +115,7 @@ type Reply struct {
 	Reason  Reason      `json:"reason,omitempty"`
 	Text    string      `json:"text,omitempty"`
 	Payment *Record     `json:"payment,omitempty"`
-	Result  any         `json:"result,omitempty"` // totals, diagnosis
+	Result  any         `json:"result,omitempty"` // totals, diagnosis, lines of print
 }
 
 // Refused makes the reply for err. An error that is no [Refusal] is reported

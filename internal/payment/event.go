@@ -16,6 +16,7 @@ const (
 	EventContradicted   EventType = "payment.contradicted"
 	EventUnreversed     EventType = "payment.unreversed"
 	EventResolved       EventType = "payment.resolved" // by a person, after its final event
+	EventExternal       EventType = "payment.external" // an acquirer told of a transaction that is not ours
 	EventReconciliation EventType = "reconciliation.final"
 	EventStarted        EventType = "gateway.started"
 	EventGap            EventType = "gateway.gap"

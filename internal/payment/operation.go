@@ -37,10 +37,16 @@ func Operations() []Operation { return slices.Concat(moneyOperations, otherOpera
 // Such an operation is never sent twice.
 func (o Operation) MovesMoney() bool { return slices.Contains(moneyOperations, o) }
 
-// Journalled says whether the operation has to be durable before its first
-// byte is sent: all that move money, and the reconciliation that closes their
-// batch.
-func (o Operation) Journalled() bool { return o.MovesMoney() || o == Reconciliation }
+// Journalled says whether the operation is one attempt under an id of its own:
+// all that move money, the reconciliation that closes their batch, and those
+// that need a customer with a card. It is durable before its first byte is sent.
+func (o Operation) Journalled() bool {
+	return o.MovesMoney() || o == Reconciliation || o.ReadsCard()
+}
+
+// ReadsCard says whether the operation needs a customer and moves no money.
+// What a restart cuts short of it has failed, and nobody has to be asked.
+func (o Operation) ReadsCard() bool { return o == Balance || o == CardAcquisition }
 
 // NeedsOriginal says whether the operation is about an earlier payment.
 func (o Operation) NeedsOriginal() bool { return o == Reversal || o == Completion }

@@ -66,6 +66,12 @@ type Reference struct {
 	Receipt string `json:"receipt,omitempty"`   // number on the slip; what a void asks for
 	Serial  string `json:"serial,omitempty"`    // of the terminal
 	Time    string `json:"time,omitempty"`      // the terminal's own clock, as it printed it
+
+	// What the original was, and the amount it was approved for. The gateway
+	// fills them in for a payment of its own journal; in an outcome they are
+	// empty.
+	Operation Operation `json:"operation,omitempty"`
+	Amount    Money     `json:"amount,omitzero"`
 }
 
 // EntryMode is how the card was read (ISO 8583 DE 22, simplified).

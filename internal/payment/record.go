@@ -33,6 +33,7 @@ const (
 	StateGranted    State = "granted"    // goods may be given; commit or rollback is awaited
 	StateOwed       State = "owed"       // approved, and a reversal is owed
 	StateFinal      State = "final"      // has its outcome
+	StateExternal   State = "external"   // not ours: known from notices only
 )
 
 // StepKind is what a step says happened.
@@ -49,6 +50,7 @@ const (
 	StepTakenBack  StepKind = "taken-back"   // Amount; a reversal of this payment was approved
 	StepEvidence   StepKind = "evidence"     // Outcome; what a lookup said after a person had resolved
 	StepContradict StepKind = "contradicted" // Outcome; evidence against what is recorded
+	StepNotified   StepKind = "notified"     // Notice; an acquirer told by itself. The first step of what is not ours
 )
 
 // Step is one line of the journal about one payment. Steps are only ever
@@ -62,6 +64,7 @@ type Step struct {
 	Amount      Money        `json:"amount,omitzero"`
 	By          string       `json:"by,omitempty"`
 	Reason      string       `json:"reason,omitempty"`
+	Notice      *Notice      `json:"notice,omitempty"`
 }
 
 // Resolution is how a person ended a doubt.
@@ -87,6 +90,8 @@ type Record struct {
 
 	TakenBack  Money  `json:"taken_back,omitzero"`   // sum of approved reversals
 	OwedReason string `json:"owed_reason,omitempty"` // why a reversal is owed
+
+	Notices []Notice `json:"notices,omitempty"` // as they came, [MaxNotices] at most
 }
 
 // Unsettled says whether the terminal may not sell because of this payment.
@@ -96,7 +101,9 @@ func (r Record) Unsettled() bool {
 
 // Open says whether the journal has to keep this payment at hand: it is not
 // final, or evidence about it is still to come.
-func (r Record) Open() bool { return r.State != StateFinal || r.EvidenceOwed }
+func (r Record) Open() bool {
+	return (r.State != StateFinal && r.State != StateExternal) || r.EvidenceOwed
+}
 
 // NeedsPerson says whether a final payment still asks for somebody to look: it
 // could not be given back, or a terminal contradicts what is recorded.
@@ -104,12 +111,19 @@ func (r Record) NeedsPerson() bool {
 	return r.State == StateFinal && (r.Outcome.Result == Unreversed || r.Contradicted != nil)
 }
 
+// AsOriginal is how a reversal, refund or completion names this payment.
+func (r Record) AsOriginal() Reference {
+	ref := r.Outcome.Reference
+	ref.Payment, ref.Operation, ref.Amount = r.ID, r.Operation, r.Outcome.Amount
+	return ref
+}
+
 // HoldsOrder says whether another purchase for the same order is refused.
 func (r Record) HoldsOrder() bool {
 	if r.Operation != Purchase && r.Operation != Preauthorization && r.Operation != ServicePayment {
 		return false
 	}
-	return r.State != StateFinal || !r.Outcome.Result.NotPaid()
+	return r.State != StateExternal && (r.State != StateFinal || !r.Outcome.Result.NotPaid())
 }
 
 // View is the record as it is shown outside: without the driver's evidence.
@@ -143,6 +157,9 @@ func (r *Record) Apply(s Step) error {
 		}
 		*r = Record{Transaction: *s.Transaction, State: StateBegun, Updated: s.At}
 		return nil
+	}
+	if s.Kind == StepNotified {
+		return r.hear(s)
 	}
 	allowed, known := transitions[s.Kind]
 	if !known {

@@ -36,6 +36,7 @@ const (
 	ReasonState           Reason = "wrong-state"       // the payment is not in a state for this
 	ReasonTwin            Reason = "twin-box"          // another gateway uses this box's name
 	ReasonReconcile       Reason = "needs-reconcile"   // the batch must be closed first
+	ReasonBlocked         Reason = "terminal-blocked"  // the terminal says that it cannot sell
 	ReasonBaseline        Reason = "baseline"          // the terminal's state before the sale could not be read
 )
 

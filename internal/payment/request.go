@@ -59,6 +59,10 @@ type Request struct {
 	Amount    Money     `json:"amount,omitzero"`
 	Original  Reference `json:"original,omitzero"` // of a refund, reversal or completion
 
+	Cashback Money  `json:"cashback,omitzero"`  // the part of Amount that a purchase gives out in cash
+	Merchant string `json:"merchant,omitempty"` // which of the terminal's merchants is paid; "" is the profile's own
+	Service  string `json:"service,omitempty"`  // what a service-payment pays, or a refund of one needs, in the terminal's own notation
+
 	// Timeout is how long the customer has to present a card; 0 means
 	// [DefaultTimeout]. When it is over the terminal is asked to stop, and the
 	// terminal's answer decides.
@@ -120,7 +124,13 @@ func (r Request) Validate() error {
 		v.add("operation", "%q is not known", clip(string(r.Operation)))
 	}
 	r.validateAmount(&v)
+	r.validateCashback(&v)
 	r.validateOriginal(&v)
+	checkText(&v, "merchant", r.Merchant, MaxOrder)
+	checkText(&v, "service", r.Service, MaxText)
+	if r.Service != "" && r.Operation != ServicePayment && r.Operation != Refund {
+		v.add("service", "is for a service-payment or its refund only")
+	}
 	checkDuration(&v, "timeout_ms", r.Timeout, MaxTimeout)
 	checkDuration(&v, "fulfil_within_ms", r.FulfilWithin, MaxFulfil)
 	if r.FulfilWithin > 0 && r.Operation != Purchase {
@@ -152,6 +162,18 @@ func (r Request) validateAmount(v *Invalid) {
 		if _, ok := Exponent(r.Amount.Currency); !ok {
 			v.add("amount", "has a currency that is not in ISO 4217")
 		}
+	}
+}
+
+func (r Request) validateCashback(v *Invalid) {
+	switch c := r.Cashback; {
+	case c.IsZero():
+	case r.Operation != Purchase:
+		v.add("cashback", "is for a purchase only")
+	case c.Currency != r.Amount.Currency:
+		v.add("cashback", "must be in the currency of the amount")
+	case c.Minor <= 0 || c.Minor >= r.Amount.Minor:
+		v.add("cashback", "must be more than zero and less than the amount, which it is a part of")
 	}
 }
 

@@ -36,6 +36,15 @@ func TestValidate(t *testing.T) {
 		{"long timeout", func(r *Request) { r.Timeout = InMillis(MaxTimeout) + 1 }, "timeout_ms"},
 		{"negative fulfilment", func(r *Request) { r.FulfilWithin = -1 }, "fulfil_within_ms"},
 		{"split without order", func(r *Request) { r.Split = true }, "split"},
+		{"cash within the amount", func(r *Request) { r.Cashback = Money{1, r.Amount.Currency} }, ""},
+		{"all of it in cash", func(r *Request) { r.Cashback = r.Amount }, "cashback"},
+		{"negative cash", func(r *Request) { r.Cashback = Money{-1, r.Amount.Currency} }, "cashback"},
+		{"cash of another currency", func(r *Request) { r.Cashback = Money{1, "USD"} }, "cashback"},
+		{"cash of a refund", func(r *Request) { r.Operation, r.Cashback = Refund, Money{1, r.Amount.Currency} }, "cashback"},
+		{"merchant with a line break", func(r *Request) { r.Merchant = "2\n" }, "merchant"},
+		{"long service", func(r *Request) { r.Operation, r.Service = ServicePayment, strings.Repeat("x", MaxText+1) }, "service"},
+		{"service of a refund", func(r *Request) { r.Operation, r.Service = Refund, "parts/12345" }, ""},
+		{"service of a purchase", func(r *Request) { r.Service = "phone" }, "service"},
 		{"amount of a reconciliation", func(r *Request) { r.Operation = Reconciliation }, "amount"},
 	} {
 		r := sale()

@@ -97,10 +97,11 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		left := maps.Clone(outcomes)
+		left := maps.Clone(grammar().Outcomes)
+		maps.Copy(left, grammar().Features)
 		for _, row := range table(t, "behaviour | what") {
 			name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
-			if _, err := parseBehaviour(name); err != nil {
+			if _, err := grammar().Parse([]string{name}); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 			delete(left, name)

@@ -1,15 +1,13 @@
 package ecrvn
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"tillgate/link"
+	"tillgate/link/simulate"
 )
 
 // Simulator is a terminal of this protocol with its bank. It speaks on byte
@@ -25,21 +23,17 @@ type Simulator struct {
 	number int // of the terminal, from its name
 	pace   time.Duration
 	log    *slog.Logger
-
-	ctx  context.Context // ends with Close
-	stop context.CancelFunc
-	work sync.WaitGroup // sales that are running
+	power  simulate.Power
 
 	mu     sync.Mutex
-	script []behaviour
+	script simulate.Script[behaviour]
 	mood   behaviour // of the last money command; before any, of the first to come
 	busy   bool      // a customer is being served, the terminal hears nothing
 	later  *charge   // a sale whose approval is still to come
 	asks   int       // and how many questions it waits for
 	state  state
 	file   string
-	cable  link.Conn          // where a byte stream's answers go: the newest connection
-	conns  map[link.Conn]bool // all that are served
+	cable  link.Conn // where a byte stream's answers go: the newest connection
 }
 
 // charge is a sale on its way to the bank.
@@ -51,7 +45,7 @@ type charge struct {
 // NewSimulator makes a terminal. The currency is VND or USD, the two that the
 // document knows; "" is VND.
 func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
-	script, err := parseScript(c.Script)
+	script, err := grammar().Parse(c.Script)
 	if err != nil {
 		return nil, fmt.Errorf("simulator ecrvn: %w", err)
 	}
@@ -61,15 +55,16 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 	if currencyNumbers[c.Currency] == "" {
 		return nil, fmt.Errorf("simulator ecrvn: currency %q: the document has VND and USD", c.Currency)
 	}
-	st, err := loadState(c.Ledger, c.Currency)
-	if err != nil {
+	s := &Simulator{
+		number: simulate.Number(c.Name, 90_000_000), pace: c.Pace, log: c.Log, script: script, mood: script.Peek(), file: c.Ledger,
+		state: state{Bank: simulate.Bank{Currency: c.Currency}, Batch: 1},
+	}
+	if err := simulate.Load(c.Ledger, &s.state); err != nil {
 		return nil, fmt.Errorf("simulator ecrvn: ledger: %w", err)
 	}
-	s := &Simulator{number: numberOf(c.Name), pace: c.Pace, log: c.Log, script: script, mood: script[0], state: st, file: c.Ledger, conns: map[link.Conn]bool{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -77,29 +72,19 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 func (s *Simulator) Ledger() []link.Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]link.Entry(nil), s.state.Entries...)
+	return s.state.Ledger()
 }
 
 // Close stops the terminal as a power cut would, and waits for what it started.
 func (s *Simulator) Close() error {
-	s.mu.Lock()
-	s.stop()
-	conns := slices.Collect(maps.Keys(s.conns))
-	s.mu.Unlock()
-	for _, c := range conns {
-		c.Close()
-	}
-	s.work.Wait()
+	s.power.Off()
 	return nil
 }
 
-// start runs f in the background, unless the terminal has no power any more.
-func (s *Simulator) start(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ctx.Err() == nil {
-		s.work.Go(f)
-	}
+// fault stops a terminal whose ledger cannot be written.
+func (s *Simulator) fault(err error) {
+	s.log.Error("simulated terminal stops: the ledger cannot be written", "err", err)
+	s.power.Cut()
 }
 
 // reply is what the terminal does about a request.
@@ -113,16 +98,13 @@ type reply struct {
 func (s *Simulator) accept(r request) (wait time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.busy || s.ctx.Err() != nil {
+	if s.busy || !s.power.On() {
 		return 0, false
 	}
 	if r.command != cmdSale && r.command != cmdVoid && r.command != cmdSettle {
 		return 0, true
 	}
-	s.mood = s.script[0]
-	if len(s.script) > 1 {
-		s.script = s.script[1:]
-	}
+	s.mood = s.script.Next()
 	wait = s.mood.slow
 	switch r.command {
 	case cmdSale: // card, PIN, bank
@@ -146,22 +128,15 @@ func (s *Simulator) run(r request) (rep reply, ok bool) {
 
 // serve carries out a request that was accepted, after the time it takes.
 func (s *Simulator) serve(r request, wait time.Duration) (rep reply, ok bool) {
-	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.ctx.Done():
-			return reply{}, false
-		}
+	if !s.power.Wait(wait) {
+		return reply{}, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy = false
 	rep, err := s.carryOut(r)
 	if err != nil {
-		s.log.Error("simulated terminal stops: the ledger cannot be written", "err", err)
-		s.stop()
+		s.fault(err)
 		return reply{}, false
 	}
 	return rep, true

@@ -1,33 +1,27 @@
 package ecrvn
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/simulate"
 )
 
 var currencyNumbers = map[string]string{"VND": "704", "USD": "840"} // the document's
 
 // state is what a simulated terminal and its bank remember.
 type state struct {
-	Currency string       `json:"currency"`
-	Entries  []link.Entry `json:"entries"` // the bank's ledger
-	Unit     int          `json:"unit"`    // which terminal is at the cable
-	Batch    int          `json:"batch"`
-	Opened   int          `json:"opened"`  // in Entries: the first one of the open batch
-	Receipt  int          `json:"receipt"` // last one given
-	STAN     int          `json:"stan"`    // last one given
-	Last     *slip        `json:"last,omitempty"`
+	simulate.Bank
+	Unit    int   `json:"unit"` // which terminal is at the cable
+	Batch   int   `json:"batch"`
+	Opened  int   `json:"opened"`  // in Entries: the first one of the open batch
+	Receipt int   `json:"receipt"` // last one given
+	STAN    int   `json:"stan"`    // last one given
+	Last    *slip `json:"last,omitempty"`
 }
 
 // slip is a transaction as the terminal remembers it.
@@ -46,59 +40,14 @@ type slip struct {
 	Code    string `json:"code"`
 }
 
-func loadState(file, currency string) (state, error) {
-	st := state{Currency: currency, Batch: 1}
-	if file == "" {
-		return st, nil
-	}
-	b, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return st, nil
-	}
-	if err != nil {
-		return st, err
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&st); err != nil {
-		return st, fmt.Errorf("%s: %w", file, err)
-	}
-	if st.Currency != currency {
-		return st, fmt.Errorf("%s: is kept in %s", file, st.Currency)
-	}
+func (st *state) Check() error {
 	if st.Opened < 0 || st.Opened > len(st.Entries) || st.Last != nil && (st.Last.Entry < 0 || st.Last.Entry >= len(st.Entries)) {
-		return st, fmt.Errorf("%s: its last transaction or its batch is not in it", file)
+		return errors.New("its last transaction or its batch is not in it")
 	}
-	return st, nil
+	return nil
 }
 
-// save makes the state durable: a new file, flushed, under the old name.
-func (s *Simulator) save() error {
-	if s.file == "" {
-		return nil
-	}
-	b, err := json.Marshal(s.state)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(s.file), ".ledger-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), s.file); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(s.file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+func (s *Simulator) save() error { return simulate.Save(s.file, &s.state) }
 
 // book charges a card: the bank's ledger, and the terminal's memory.
 func (s *Simulator) book(c charge) (slip, error) {
@@ -152,14 +101,6 @@ func (s *Simulator) tid() string { return fmt.Sprintf("%08d", (122+s.number+s.st
 
 func (s *Simulator) serial() string {
 	return fmt.Sprintf("17140733322%013d", 1017301513850+int64(s.number)*1000+int64(s.state.Unit))
-}
-
-// numberOf spreads names over terminal numbers; "" is the document's own.
-func numberOf(name string) int {
-	if name == "" {
-		return 0
-	}
-	return int(crc32.ChecksumIEEE([]byte(name)) % 90_000_000)
 }
 
 func six(n int) string {

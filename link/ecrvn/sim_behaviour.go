@@ -1,14 +1,13 @@
 package ecrvn
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
+
+	"tillgate/link/simulate"
 )
 
-// behaviour is one entry of a script: an outcome, features, or both, joined by
-// '+'. What they do is told in docs/protocols/ecrvn.md, "The simulator".
+// behaviour is one entry of a script. What it does is told in
+// docs/protocols/ecrvn.md, "The simulator".
 type behaviour struct {
 	outcome                                  string
 	arg                                      string
@@ -19,98 +18,26 @@ type behaviour struct {
 	noInnerIDs, echo, breaks, mojibake, x100 bool
 }
 
-var outcomes = map[string]bool{ // true: may have an argument
-	"approve": false, "decline": true, "cancel": false, "cancel-charged": false, "charged": true, "lost-answer": false,
-	"half-answer": false, "garbage": false, "reboot": false, "reboot-before": false, "wrong-amount": true, "busy": false,
-	"late-approval": true, "swapped": false, "batch-closed": false, "hand-sale": false, "hand-after": false, "mute": false,
-}
-
-func parseScript(script []string) ([]behaviour, error) {
-	if len(script) == 0 {
-		script = []string{"approve"}
+func grammar() simulate.Grammar[behaviour] {
+	argument := func(b *behaviour, arg string) { b.arg = arg }
+	return simulate.Grammar[behaviour]{
+		Begin: func(outcome string) behaviour { return behaviour{outcome: outcome} },
+		Outcomes: map[string]simulate.Word[behaviour]{
+			"approve": nil, "cancel": nil, "lost-answer": nil, "half-answer": nil, "garbage": nil, "reboot": nil, "reboot-before": nil,
+			"busy": nil, "swapped": nil, "batch-closed": nil, "hand-sale": nil, "hand-after": nil, "mute": nil,
+			"decline":        simulate.Text("51", argument),
+			"charged":        simulate.Text("", argument),
+			"cancel-charged": simulate.Flag(func(b *behaviour) { b.outcome, b.arg = "charged", statusCanceled }),
+			"wrong-amount":   simulate.Whole(1, func(b *behaviour, n int64) { b.extra = n }),
+			"late-approval":  simulate.Late(func(b *behaviour, asks int, after time.Duration) { b.asks, b.after = asks, after }),
+		},
+		Features: map[string]simulate.Word[behaviour]{
+			"slow":         simulate.Duration(3*time.Second, func(b *behaviour, d time.Duration) { b.slow = d }),
+			"no-inner-ids": simulate.Flag(func(b *behaviour) { b.noInnerIDs = true }),
+			"echo":         simulate.Flag(func(b *behaviour) { b.echo = true }),
+			"linebreaks":   simulate.Flag(func(b *behaviour) { b.breaks = true }),
+			"mojibake":     simulate.Flag(func(b *behaviour) { b.mojibake = true }),
+			"x100":         simulate.Flag(func(b *behaviour) { b.x100 = true }),
+		},
 	}
-	out := make([]behaviour, len(script))
-	for i, text := range script {
-		var err error
-		if out[i], err = parseBehaviour(text); err != nil {
-			return nil, fmt.Errorf("script %d: %w", i+1, err)
-		}
-	}
-	return out, nil
-}
-
-func parseBehaviour(text string) (b behaviour, err error) {
-	b.outcome = "approve"
-	named := false
-	for part := range strings.SplitSeq(text, "+") {
-		name, arg, hasArg := strings.Cut(part, ":")
-		takes, known := outcomes[name]
-		switch {
-		case known && (named || hasArg && !takes):
-			return b, fmt.Errorf("behaviour %q: one outcome, and only some with an argument", text)
-		case known:
-			named = true
-			b.outcome, b.arg = name, arg
-			err = b.setArgument()
-		case name == "slow":
-			b.slow, err = durationOr(arg, 3*time.Second)
-		case hasArg:
-			err = fmt.Errorf("%q takes no argument", name)
-		default:
-			err = b.setFeature(name)
-		}
-		if err != nil {
-			return b, fmt.Errorf("behaviour %q: %w", text, err)
-		}
-	}
-	return b, nil
-}
-
-func (b *behaviour) setArgument() (err error) {
-	switch b.outcome {
-	case "decline":
-		if b.arg == "" {
-			b.arg = "51"
-		}
-	case "cancel-charged":
-		b.outcome, b.arg = "charged", statusCanceled
-	case "wrong-amount":
-		b.extra = 1
-		if b.arg != "" {
-			b.extra, err = strconv.ParseInt(b.arg, 10, 64)
-		}
-	case "late-approval":
-		b.asks = 1
-		if n, bad := strconv.Atoi(b.arg); bad == nil && n > 0 {
-			b.asks = n
-		} else {
-			b.after, err = durationOr(b.arg, 0)
-		}
-	}
-	return err
-}
-
-func (b *behaviour) setFeature(name string) error {
-	switch name {
-	case "no-inner-ids":
-		b.noInnerIDs = true
-	case "echo":
-		b.echo = true
-	case "linebreaks":
-		b.breaks = true
-	case "mojibake":
-		b.mojibake = true
-	case "x100":
-		b.x100 = true
-	default:
-		return fmt.Errorf("no such behaviour: %q", name)
-	}
-	return nil
-}
-
-func durationOr(arg string, d time.Duration) (time.Duration, error) {
-	if arg == "" {
-		return d, nil
-	}
-	return time.ParseDuration(arg)
 }

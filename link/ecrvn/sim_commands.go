@@ -90,19 +90,14 @@ func (s *Simulator) approveLater(c charge) {
 		return // see lastTransaction
 	}
 	after := s.mood.after
-	s.work.Go(func() {
-		timer := time.NewTimer(after)
-		defer timer.Stop()
-		select {
-		case <-s.ctx.Done():
+	s.power.Go(func() {
+		if !s.power.Wait(after) {
 			return
-		case <-timer.C:
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if err := s.approveNow(); err != nil {
-			s.log.Error("simulated terminal stops: the ledger cannot be written", "err", err)
-			s.stop()
+			s.fault(err)
 		}
 	})
 }

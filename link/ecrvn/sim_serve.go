@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"tillgate/link"
@@ -25,34 +22,18 @@ const (
 // The newest connection is where the terminal's cable is plugged in.
 func (s *Simulator) Serve(ctx context.Context, c link.Conn) error {
 	s.mu.Lock()
-	s.cable, s.conns[c] = c, true
-	closed := s.ctx.Err() != nil
+	s.cable = c
 	s.mu.Unlock()
 	defer s.unplug(c)
-	if closed {
-		return nil
-	}
-	defer context.AfterFunc(ctx, func() { c.Close() })()
-	err := s.listen(c)
-	for _, end := range []error{io.EOF, io.ErrClosedPipe, os.ErrClosed, net.ErrClosed, syscall.EIO} { // EIO: a pty whose other end is closed
-		if errors.Is(err, end) {
-			return nil
-		}
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
+	return s.power.Serve(ctx, c, func() error { return s.listen(c) })
 }
 
 func (s *Simulator) unplug(c link.Conn) {
-	c.Close()
 	s.mu.Lock()
-	delete(s.conns, c)
+	defer s.mu.Unlock()
 	if s.cable == c {
 		s.cable = nil
 	}
-	s.mu.Unlock()
 }
 
 // listen cuts requests out of the bytes. They have no terminator, so one ends
@@ -114,7 +95,7 @@ func (s *Simulator) hear(text string) {
 	case wait == 0:
 		s.speak(s.serve(r, 0))
 	default:
-		s.start(func() { s.speak(s.serve(r, wait)) })
+		s.power.Go(func() { s.speak(s.serve(r, wait)) })
 	}
 }
 
@@ -155,7 +136,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		ok    bool
 	}
 	answered := make(chan result, 1)
-	s.start(func() {
+	s.power.Go(func() {
 		rep, ok := s.run(r)
 		answered <- result{rep, ok}
 	})
@@ -163,7 +144,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case got := <-answered:
 		s.respond(w, req, got.reply, got.ok)
 	case <-req.Context().Done(): // the customer goes on, nobody will hear of it
-	case <-s.ctx.Done():
+	case <-s.power.Done():
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -177,7 +158,7 @@ func (s *Simulator) respond(w http.ResponseWriter, req *http.Request, rep reply,
 	if ok && !rep.hangUp { // says nothing, for as long as somebody listens
 		select {
 		case <-req.Context().Done():
-		case <-s.ctx.Done():
+		case <-s.power.Done():
 		}
 	}
 	panic(http.ErrAbortHandler) // ends the connection without an answer

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"tillgate/link/tmaster"
 )
 
 var page = filepath.Join("..", "..", "docs", "protocols", "privat.md")
@@ -109,18 +111,27 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		left := maps.Clone(outcomes)
+		g := tmaster.Grammar(simFeatures, false)
+		left := slices.Concat(slices.Collect(maps.Keys(g.Outcomes)), slices.Collect(maps.Keys(g.Features)))
 		for _, row := range table(t, "behaviour | what") {
 			name, _, _ := strings.Cut(row[0], "[")
-			if _, err := parseBehaviour(name); err != nil {
+			if !slices.Contains(left, name) {
+				t.Errorf("%s is none, or has two rows", name)
+			}
+			left = slices.DeleteFunc(left, func(s string) bool { return s == name })
+			if _, err := g.Parse([]string{name}); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			if takes, outcome := outcomes[name]; outcome && takes != strings.Contains(row[0], "[") {
+			takes := false
+			for _, arg := range []string{"05", "1004", "1", "1s", "x"} {
+				_, err := g.Parse([]string{name + ":" + arg})
+				takes = takes || err == nil
+			}
+			if takes != strings.Contains(row[0], "[") {
 				t.Errorf("%s: the page is wrong about its argument", name)
 			}
-			delete(left, name)
 		}
-		for name := range left {
+		for _, name := range left {
 			t.Errorf("%s has no row", name)
 		}
 	})

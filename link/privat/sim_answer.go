@@ -2,17 +2,58 @@ package privat
 
 import (
 	"bytes"
+	"fmt"
 
 	"tillgate/internal/payment"
+	"tillgate/link/tmaster"
 )
+
+// answer is what the terminal says about an operation that is over, and what
+// the line makes of it.
+func (s *Simulator) answer(r request, a tmaster.Answer) reply {
+	switch a.Fault {
+	case tmaster.Silent:
+		return reply{}
+	case tmaster.HangUp:
+		return reply{hangUp: true}
+	case tmaster.Garbage:
+		return reply{say: bytes.Repeat([]byte("\x00\xff{\x1b}{\"~"), 40)}
+	case tmaster.Says:
+		return s.short(r.method, a.Behaviour.Arg, "?")
+	}
+	good := s.sound(r, a)
+	if a.Fault == tmaster.Half {
+		good.say = good.say[:len(good.say)/2]
+	}
+	return good
+}
+
+func (s *Simulator) sound(r request, a tmaster.Answer) reply {
+	code := fmt.Sprintf("%04d", a.Code)
+	switch {
+	case a.Code >= tmaster.General:
+		return s.short(r.method, code, a.Text)
+	case a.Command.Operation == tmaster.Settlement:
+		return s.write(r.method, a.Code != tmaster.Approved, a.Text, param{"receipt", a.Report}, param{"responseCode", code})
+	case !a.Good():
+		return s.write(r.method, true, a.Text, param{"receipt", s.term.Print(a.Slip)}, param{"responseCode", code})
+	case s.has("code-only"):
+		return s.write(r.method, false, "", param{"amount", ""}, param{"receipt", ""}, param{"responseCode", code}, param{"rrn", ""})
+	}
+	return s.full(r.method, a.Slip)
+}
+
+// has says whether the script wants a feature of this face.
+func (s *Simulator) has(feature string) bool { return s.term.Mood().Has(feature) }
 
 // write makes one message. With the feature typos it has the document's
 // spellings, with blanks around method and msgType, and step at the end.
 func (s *Simulator) write(method string, failed bool, text string, params ...param) reply {
+	typos, echo := s.has("typos"), s.has("echo")
 	var b bytes.Buffer
 	description := "errorDescription"
 	b.WriteString(`{"method":`)
-	if s.mood.typos {
+	if typos {
 		method, description = " "+method+" ", "errorDecsription"
 		b.Write(quote(method))
 	} else {
@@ -36,11 +77,11 @@ func (s *Simulator) write(method string, failed bool, text string, params ...par
 	}
 	b.WriteString(`,"` + description + `":`)
 	b.Write(quote(text))
-	if s.mood.typos {
+	if typos {
 		b.WriteString(`,"step":0`)
 	}
 	b.WriteString("}\x00")
-	if s.mood.echo {
+	if echo {
 		return reply{say: append(request{method: method}.frame(), b.Bytes()...)}
 	}
 	return reply{say: b.Bytes()}
@@ -62,54 +103,55 @@ func (s *Simulator) short(method, code, text string) reply {
 	return s.write(method, true, text, param{"responseCode", code})
 }
 
-// full is the answer of a bank, with the members of the document's example. A
-// terminal that prints its receipts itself sends the code alone.
-func (s *Simulator) full(method string, p slip) reply {
-	approved := p.Code == codeApproved || p.Code == codePartial
-	switch {
-	case s.mood.codeOnly && approved:
-		return s.write(method, false, "", param{"amount", ""}, param{"receipt", ""}, param{"responseCode", p.Code}, param{"rrn", ""})
-	case !approved:
-		return s.write(method, true, "ВІДХИЛЕНО!  ЗВЕРНІТЬСЯ ДО БАНКУ-ЕМІТЕНТА КАРТКИ", param{"receipt", s.receipt(p)}, param{"responseCode", p.Code})
+// full is the answer of a bank that approved, with the members of the document's
+// example.
+func (s *Simulator) full(method string, p tmaster.Slip) reply {
+	signature := "0"
+	if p.Signature {
+		signature = signatureWanted
 	}
+	tid := s.term.TID()
 	params := []param{
 		{"amount", s.decimal(p.Amount)}, {"approvalCode", p.Auth}, {"captureReference", ""}, {"cardExpiryDate", "2020"},
-		{"cardHolderName", "INSTANT/ISSUE"}, {"date", p.Date}, {"discount", "0.00"}, {"hstFld63Sf89", ""}, {"invoiceNumber", six(p.Invoice)},
-		{"issuerName", "VISA ПРИВАТ"}, {"merchant", s.tid()}, {"pan", "4731XXXXXXXX9838"}, {"posConditionCode", "00"}, {"posEntryMode", "022"},
-		{"processingCode", "000000"}, {"receipt", s.receipt(p)}, {"responseCode", p.Code}, {"rrn", p.RRN}, {"rrnExt", ""},
-		{"terminalId", s.tid()}, {"time", p.Time}, {"track1", ""}, {"signVerif", p.Signature}, {"txnType", p.Type}, {"trnStatus", "1"},
-		{"adv", "ПриватБанк"}, {"adv2p", "Беремо і робимо!"}, {"bankAcquirer", "ПриватБанк"}, {"paymentSystem", "VISA"}, {"subMerchant", ""},
+		{"cardHolderName", "INSTANT/ISSUE"}, {"date", p.At.Format("02.01.2006")}, {"discount", s.decimal(p.Discount)}, {"hstFld63Sf89", ""}, {"invoiceNumber", six(p.Invoice)},
+		{"issuerName", tmaster.Issuer}, {"merchant", tid}, {"pan", tmaster.CardNumber}, {"posConditionCode", "00"}, {"posEntryMode", "022"},
+		{"processingCode", "000000"}, {"receipt", s.term.Print(p)}, {"responseCode", fmt.Sprintf("%04d", p.Code)}, {"rrn", p.RRN}, {"rrnExt", ""},
+		{"terminalId", tid}, {"time", p.At.Format("15:04:05")}, {"track1", ""}, {"signVerif", signature}, {"txnType", txnType(p)}, {"trnStatus", fmt.Sprint(int(p.Status))},
+		{"adv", "ПриватБанк"}, {"adv2p", "Беремо і робимо!"}, {"bankAcquirer", "ПриватБанк"}, {"paymentSystem", tmaster.Scheme}, {"subMerchant", ""},
 	}
 	return s.write(method, false, "", params...)
 }
 
 // info is the answer to GetReceiptInfo (5.30.2): its code is the transaction's.
-func (s *Simulator) info(p slip) reply {
+func (s *Simulator) info(p tmaster.Slip) reply {
+	signature, tid := "0", s.term.TID()
+	if p.Signature {
+		signature = signatureWanted
+	}
 	return s.write(methodReceipt, false, "",
-		param{"amount", s.decimal(p.Amount)}, param{"approvalCode", p.Auth}, param{"date", p.Date}, param{"invoiceNumber", six(p.Invoice)},
-		param{"issuerName", "VISA ПРИВАТ"}, param{"merchant", s.tid()}, param{"pan", "4731XXXXXXXX9838"}, param{"receipt", s.receipt(p)},
-		param{"rrn", p.RRN}, param{"time", p.Time}, param{"bankAcquirer", "ПриватБанк"}, param{"paymentSystem", "VISA"},
-		param{"signVerif", p.Signature}, param{"txnType", p.Type}, param{"responseCode", p.Code})
+		param{"amount", s.decimal(p.Amount)}, param{"approvalCode", p.Auth}, param{"date", p.At.Format("02.01.2006")}, param{"invoiceNumber", six(p.Invoice)},
+		param{"issuerName", tmaster.Issuer}, param{"merchant", tid}, param{"pan", tmaster.CardNumber}, param{"receipt", s.term.Print(p)},
+		param{"rrn", p.RRN}, param{"time", p.At.Format("15:04:05")}, param{"bankAcquirer", "ПриватБанк"}, param{"paymentSystem", tmaster.Scheme},
+		param{"signVerif", signature}, param{"txnType", txnType(p)}, param{"responseCode", fmt.Sprintf("%04d", p.Code)})
+}
+
+// txnType is what kind of operation a receipt is of (5.30.2).
+func txnType(p tmaster.Slip) string {
+	switch p.Operation {
+	case tmaster.Refund:
+		return typeRefund
+	case tmaster.Void, tmaster.VoidPartly:
+		return typeVoid
+	}
+	return typePurchase
 }
 
 func (s *Simulator) decimal(minor int64) string {
-	text := payment.Money{Minor: minor, Currency: s.state.Currency}.Decimal()
-	if s.mood.comma {
+	text := payment.Money{Minor: minor, Currency: s.term.Currency()}.Decimal()
+	if s.has("comma") {
 		return text[:len(text)-3] + "," + text[len(text)-2:]
 	}
 	return text
 }
 
-func (s *Simulator) receipt(p slip) string {
-	title := "ОПЛАТА"
-	switch {
-	case p.Code != codeApproved && p.Code != codePartial:
-		title = "в І Д Х И Л Е Н О"
-	case p.Type == typeVoid:
-		title = "СКАСУВАННЯ"
-	case p.Type == typeRefund:
-		title = "ПОВЕРНЕННЯ"
-	}
-	return title + "\nСУМА " + s.decimal(p.Amount) + " ГРН\nVISA XXXXXXXXXXXX9838\nТЕРМІНАЛ " + s.tid() + "\n" + p.Date + " " + p.Time +
-		"\nКОД АВТОРИЗАЦІЇ: " + p.Auth + "\nЧЕК N: " + six(p.Invoice) + "\nRRN: " + p.RRN
-}
+func six(n int) string { return fmt.Sprintf("%06d", n) }

@@ -3,10 +3,6 @@ package privat
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
-	"os"
-	"syscall"
 	"time"
 
 	"tillgate/link"
@@ -16,34 +12,16 @@ import (
 // The newest connection is where the terminal's cable is plugged in.
 func (s *Simulator) Serve(ctx context.Context, c link.Conn) error {
 	s.mu.Lock()
-	s.cable, s.conns[c] = c, true
-	closed := s.ctx.Err() != nil
+	s.cable = c
 	s.mu.Unlock()
-	defer s.unplug(c)
-	if closed {
-		return nil
-	}
-	defer context.AfterFunc(ctx, func() { c.Close() })()
-	err := s.listen(c)
-	for _, end := range []error{io.EOF, io.ErrClosedPipe, os.ErrClosed, net.ErrClosed, syscall.EIO} { // EIO: a pty whose other end is closed
-		if errors.Is(err, end) {
-			return nil
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.cable == c {
+			s.cable = nil
 		}
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-func (s *Simulator) unplug(c link.Conn) {
-	c.Close()
-	s.mu.Lock()
-	delete(s.conns, c)
-	if s.cable == c {
-		s.cable = nil
-	}
-	s.mu.Unlock()
+	}()
+	return s.term.Power().Serve(ctx, c, func() error { return s.listen(c) })
 }
 
 func (s *Simulator) listen(c link.Conn) error {

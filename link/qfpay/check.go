@@ -27,7 +27,7 @@ func check(settings any, r payment.Request) error {
 			return payment.Refuse(payment.ReasonInvalid, "original: a refund needs the transaction number (syssn) of an approved payment")
 		}
 		return nil
-	case payment.Lookup, payment.Diagnosis, payment.Abort:
+	case payment.Lookup, payment.Diagnosis, payment.Abort, payment.Print:
 		return nil
 	}
 	return payment.Refuse(payment.ReasonUnsupported, "operation: the terminal's protocol has none of this kind")

@@ -31,7 +31,7 @@ var answers = map[string]code{
 	"4004": {notDone, payment.CondMessageFormat, "the terminal wants another HTTP method"},
 	"4005": {doubtful, payment.CondUnavailableService, "the terminal reports an error without a kind"},
 	"4006": {notDone, payment.CondMessageFormat, "the terminal does not accept a value of the request"},
-	"4007": {notDone, payment.CondLoggedOut, "nobody is logged in to the terminal's app"},
+	"4007": {notDone, payment.CondLoggedOut, "nobody is logged in to the terminal's app: log in to the Haojin app on it"},
 	"5001": {notDone, payment.CondMessageFormat, "the terminal cannot decrypt the request: " + refresh},
 	"6000": {done, "", "served"},
 	"6001": {gaveUp, payment.CondCancel, "cancelled at the terminal"},

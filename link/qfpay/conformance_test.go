@@ -1,10 +1,15 @@
 package qfpay
 
 import (
+	"context"
+	"crypto/tls"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"tillgate/internal/payment"
+	"tillgate/link"
 	"tillgate/link/linktest"
 )
 
@@ -82,4 +87,64 @@ func apart(s linktest.Subject, wire string) linktest.Subject {
 	s.Apart = true
 	s.Charged, s.Dead = charged, []string{"mute", "reboot-before", "busy"}
 	return s
+}
+
+// TestConformanceHTTPS: the same through TLS, with an authority of the
+// terminal's own and a key that is not the printed one. A handshake has
+// thousands of bytes; CRASH=all (make crash) breaks it at each of them.
+func TestConformanceHTTPS(t *testing.T) {
+	s := secure(t, apart(subject(t), WireHTTP))
+	if s.Stride = 97; os.Getenv("CRASH") == "all" {
+		s.Stride = 1
+	}
+	linktest.Run(t, s)
+}
+
+// secure puts TLS between a driver and its simulator.
+func secure(t *testing.T, s linktest.Subject) linktest.Subject {
+	const key = "00112233445566778899aabbccddeeff"
+	ca, cert := authority(t)
+	dir := t.TempDir()
+	file := func(name string, b []byte) string {
+		t.Helper()
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	keyFile, caFile := file("key", []byte(key+"\n")), file("ca.pem", ca)
+	profile := func(of func() any) func() any {
+		return func() any {
+			d := of().(*Settings)
+			d.KeyFile, d.CAFile, d.ServerName = keyFile, caFile, "terminal.test"
+			return d
+		}
+	}
+	s.Settings, s.Driver.Settings = profile(s.Settings), profile(s.Driver.Settings)
+	s.Driver.Open = func(ctx context.Context, c link.Config) (link.Terminal, error) {
+		c.Address = "https://terminal.test"
+		return open(ctx, c, func(ctx context.Context, host string) (link.Conn, error) {
+			if host != "terminal.test:9001" {
+				t.Errorf("%s is dialled", host)
+			}
+			return c.Dial(ctx)
+		})
+	}
+	s.Driver.Simulate = func(c link.SimulatorConfig) (link.Simulator, error) {
+		c.Script = append([]string{c.Script[0] + "+key:" + key}, c.Script[1:]...)
+		sim, err := NewSimulator(c)
+		return tlsSimulator{sim, &tls.Config{Certificates: []tls.Certificate{cert}}}, err
+	}
+	return s
+}
+
+// tlsSimulator is a simulator that is spoken to through TLS.
+type tlsSimulator struct {
+	*Simulator
+	config *tls.Config
+}
+
+func (s tlsSimulator) Serve(ctx context.Context, c link.Conn) error {
+	return s.Simulator.Serve(ctx, secured{tls.Server(socket{c}, s.config), c})
 }

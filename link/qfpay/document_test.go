@@ -117,11 +117,16 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		left := setOf(slices.Concat(slices.Collect(maps.Keys(outcomes)), slices.Collect(maps.Keys(features))))
+		source := tests(t)
+		left := setOf(slices.Concat(slices.Collect(maps.Keys(grammar().Outcomes)), slices.Collect(maps.Keys(grammar().Features))))
 		for _, row := range table(t, "behaviour | what") {
 			name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
 			if !left[name] {
 				t.Errorf("%s is no behaviour", name)
+			}
+			body := bodyOf(source, row[2])
+			if !regexp.MustCompile(`["+]` + name + `["+:]`).MatchString(body) {
+				t.Errorf("%s is not in the test %s", name, row[2])
 			}
 			delete(left, name)
 		}
@@ -130,24 +135,13 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("the tests exist", func(t *testing.T) {
-		var source strings.Builder
-		files, err := filepath.Glob("*_test.go")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source.Write(b)
-		}
+		source := tests(t)
 		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(page(t), -1) {
-			if !strings.Contains(source.String(), "func "+name+"(") {
+			if !strings.Contains(source, "func "+name+"(") {
 				t.Errorf("%s does not exist", name)
 			}
 		}
-		for _, head := range []string{"function | operation |", "member | in |", "key | our word |", "limit | document |", "question | what"} {
+		for _, head := range []string{"function | operation |", "member | in |", "key | our word |", "limit | document |", "question | what", "behaviour | what"} {
 			for _, row := range table(t, head) {
 				if !strings.HasPrefix(row[len(row)-1], "Test") {
 					t.Errorf("%s: no test is named", row[0])
@@ -155,6 +149,35 @@ func TestDocument(t *testing.T) {
 			}
 		}
 	})
+}
+
+// tests is the source of this package's tests.
+func tests(t *testing.T) string {
+	t.Helper()
+	var source strings.Builder
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(b)
+	}
+	return source.String()
+}
+
+// bodyOf is the text of one test, with the subject of the conformance suite if
+// it is that.
+func bodyOf(source, name string) string {
+	_, body, _ := strings.Cut(source, "func "+name+"(")
+	body, rest, _ := strings.Cut(body, "\n}\n")
+	if line, _, _ := strings.Cut(body+"\n"+rest, "\n"); strings.Contains(line, "subject(t)") {
+		return bodyOf(source, "subject")
+	}
+	return body
 }
 
 // checkField decodes a transaction that has nothing but one field, and looks for

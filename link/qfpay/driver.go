@@ -19,7 +19,7 @@ func Driver() link.Driver {
 	return link.Driver{
 		Name:       "qfpay",
 		Title:      "QFPay (Haojin) by packets, HTTP or TCP",
-		Operations: []payment.Operation{payment.Purchase, payment.Refund, payment.Lookup, payment.Diagnosis, payment.Abort},
+		Operations: []payment.Operation{payment.Purchase, payment.Refund, payment.Lookup, payment.Diagnosis, payment.Abort, payment.Print},
 		Preserving: []payment.Operation{payment.Lookup, payment.Diagnosis},
 		CanAbort:   true,
 		Settings:   func() any { return defaults() },
@@ -49,6 +49,8 @@ type terminal struct {
 	// owed: a money command of this connection has had no answer yet, so that an
 	// answer that names nobody can be its.
 	owed bool
+
+	last payment.Reference // of the last transaction that was answered to Execute
 }
 
 var (
@@ -59,9 +61,14 @@ var (
 )
 
 // Open connects, and asks for a payment that does not exist to make sure that a
-// terminal answers which knows our POS-KEY. An address that begins with http://
+// terminal answers which knows our POS-KEY. One whose app nobody is logged in to
+// is opened too: Diagnose says so. An address that begins with http://
 // or https:// is a web service; everything else is opened with c.Dial.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
+	return open(ctx, c, dialHost)
+}
+
+func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, error) {
 	s, ok := c.Settings.(*Settings)
 	if !ok {
 		s = defaults()
@@ -83,22 +90,22 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	t.log = t.log.With("terminal", c.Name)
 	err := t.reload()
 	if err == nil {
-		err = t.connect(ctx, c)
+		err = t.connect(ctx, c, dial)
 	}
 	if err != nil {
 		return nil, &link.Error{Op: "open", Err: err}
 	}
-	if _, err := t.ask(ctx, t.settings.query(s.LookupBy, newQuery()), func(h heard) bool { return h.answer.names() != "" }); err != nil {
+	if _, err := t.ask(ctx, t.settings.query(s.LookupBy, newQuery()), func(h heard) bool { return h.answer.names() != "" }); err != nil && !loggedOut(err) {
 		t.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
-func (t *terminal) connect(ctx context.Context, c link.Config) (err error) {
+func (t *terminal) connect(ctx context.Context, c link.Config, dial dialWeb) (err error) {
 	t.wire = t.settings.wireOf(c.Address)
 	if t.wire != WirePacket {
-		t.line, err = newSingle(c, t.wire, &t.profile, t.log)
+		t.line, err = newSingle(c, t.wire, &t.profile, dial, t.log)
 		return err
 	}
 	if c.Dial == nil {
@@ -200,7 +207,9 @@ func (t *terminal) conclude(ctx context.Context, tx payment.Transaction, a answe
 	}
 	switch c.decision {
 	case done, notDone:
-		return t.outcome(c, a, r, payment.SourceAnswer), nil
+		o := t.outcome(c, a, r, payment.SourceAnswer)
+		t.last = o.Reference
+		return o, nil
 	case gaveUp:
 		return t.verify(ctx, tx, a, c)
 	}

@@ -90,6 +90,12 @@ func (w *world) sell(term *terminal, tx payment.Transaction) (payment.Outcome, e
 	return term.Execute(context.Background(), tx, link.Dialogue{})
 }
 
+// bubble runs f in virtual time.
+func bubble(t *testing.T, f func(*testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
+}
+
 // in runs f in a bubble and closes everything.
 func in(t *testing.T, edit func(*Settings), script []string, f func(w *world, term *terminal)) {
 	t.Helper()

@@ -1,6 +1,8 @@
 package qfpay
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +34,18 @@ func newProfile(s *Settings, k posKey) (*profile, error) {
 		return nil, err
 	}
 	return &profile{s, k, sealer}, nil
+}
+
+// identity tells which terminal answers, as far as that can be known: QFPay makes
+// a POS-KEY for each device, and a terminal that serves a request has the one
+// that it was signed with. It is a fingerprint, from which the key cannot be
+// found. "" is nobody: the printed key, and one that terminals share.
+func (p *profile) identity() string {
+	if p.settings.SharedKey || strings.EqualFold(p.key.text, defaultKey) {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("tillgate qfpay identity " + p.key.text))
+	return "POS-KEY " + hex.EncodeToString(sum[:6])
 }
 
 // load reads the key. The printed key is refused unless the terminal is

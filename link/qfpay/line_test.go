@@ -190,11 +190,19 @@ func TestPrint(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := errors.Join(term.PrintReceipt(context.Background(), sale.Reference), term.PrintTotals(context.Background())); err != nil {
-				t.Errorf("%s: %v", wire, err)
-			}
-			if term.PrintReceipt(context.Background(), payment.Reference{Receipt: "1"}) == nil || term.PrintReceipt(context.Background(), payment.Reference{}) == nil {
-				t.Errorf("%s: a receipt of nothing is printed", wire)
+			for _, c := range []struct {
+				what link.Printout
+				ok   bool
+			}{
+				{link.Printout{Kind: payment.PrintReceipt, Of: sale.Reference}, true},
+				{link.Printout{Kind: payment.PrintTotals}, true},
+				{link.Printout{Kind: payment.PrintReceipt, Of: payment.Reference{Receipt: "1"}}, false},
+				{link.Printout{Kind: payment.PrintReceipt}, false},
+				{link.Printout{Kind: payment.PrintJournal}, false},
+			} {
+				if _, err := term.Print(context.Background(), c.what); (err == nil) != c.ok {
+					t.Errorf("%s: %+v: %v", wire, c.what, err)
+				}
 			}
 		})
 	}
@@ -228,7 +236,7 @@ func TestSingle(t *testing.T) {
 				}()
 				return ours, nil
 			}
-			s, err := newSingle(link.Config{Dial: dial}, tt.wire, &p, slog.New(slog.DiscardHandler))
+			s, err := newSingle(link.Config{Dial: dial}, tt.wire, &p, dialHost, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -240,14 +248,15 @@ func TestSingle(t *testing.T) {
 	}
 }
 
-// authority makes a certificate authority and a certificate that it signed.
+// authority makes a certificate authority and a certificate that it signed. Both
+// are valid at the time of a bubble, too.
 func authority(t *testing.T) (ca []byte, server tls.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)

@@ -34,12 +34,26 @@ func (t *terminal) ask(ctx context.Context, c content, heed func(heard) bool) (a
 		},
 	})
 	if c, known := answers[got.respcd]; err == nil && known && c.decision == notDone {
-		err = fmt.Errorf("the terminal answers %s: %s", got.respcd, c.text)
+		err = refused{got.respcd}
 	}
 	if err != nil {
 		return answer{}, &link.Error{Op: op, Sent: sent, Err: err}
 	}
 	return got, nil
+}
+
+// refused is a question that the terminal does not serve.
+type refused struct{ respcd string }
+
+func (r refused) Error() string {
+	return fmt.Sprintf("the terminal answers %s: %s", r.respcd, answers[r.respcd].text)
+}
+
+// loggedOut says whether the terminal is there and only lacks somebody who logs
+// in.
+func loggedOut(err error) bool {
+	r, ok := errors.AsType[refused](err)
+	return ok && r.respcd == "4007"
 }
 
 // about says whether an answer can be to a question for an id, ours or QFPay's.
@@ -248,12 +262,24 @@ func (t *terminal) findRefund(ctx context.Context, tx payment.Transaction) (paym
 	return payment.Outcome{}, fmt.Errorf("%w: what can be refunded has changed by another amount", link.ErrUnproven)
 }
 
-// Diagnose asks whether the terminal's app answers us. It has no word for who
-// it is.
+// Diagnose asks whether the terminal's app answers us. The protocol has no word
+// for who it is: the key that it knows tells ([profile.identity]). mid and tid are
+// those of the last payment on this connection; a tid can be the same on
+// several terminals. One whose app nobody is logged in to is blocked.
 func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 	a, err := t.ask(ctx, t.settings.query(t.settings.LookupBy, newQuery()), nil)
-	if err != nil {
+	d := link.Diagnosis{Identity: t.profile.Load().identity(), Facts: map[string]string{"wire": t.wire, "model": t.settings.Model, "channel": t.settings.Channel}}
+	switch {
+	case loggedOut(err):
+		a.respcd, d.Blocked, d.Facts["blocked"] = "4007", payment.ReasonBlocked, answers["4007"].text
+	case err != nil:
 		return link.Diagnosis{}, err
 	}
-	return link.Diagnosis{Facts: map[string]string{"answer": a.respcd, "wire": t.wire, "model": t.settings.Model, "channel": t.settings.Channel}}, nil
+	d.Facts["answer"] = a.respcd
+	for name, text := range map[string]string{"mid": t.last.MID, "tid": t.last.TID} {
+		if text != "" {
+			d.Facts[name] = text
+		}
+	}
+	return d, nil
 }

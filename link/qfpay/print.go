@@ -6,20 +6,26 @@ import (
 	"fmt"
 
 	"tillgate/internal/payment"
+	"tillgate/link"
 )
 
-// PrintReceipt has the terminal print a payment's slip once more (function
-// 3001).
-func (t *terminal) PrintReceipt(ctx context.Context, of payment.Reference) error {
+// Print has the terminal print a payment's slip once more (function 3001) or
+// its totals (function 3002).
+func (t *terminal) Print(ctx context.Context, p link.Printout) ([]string, error) {
+	switch p.Kind {
+	case payment.PrintReceipt:
+		return nil, t.printReceipt(ctx, p.Of)
+	case payment.PrintTotals:
+		return nil, t.printed(t.ask(ctx, function(funcPrintTotals), nil))
+	}
+	return nil, link.ErrUnsupported
+}
+
+func (t *terminal) printReceipt(ctx context.Context, of payment.Reference) error {
 	if of.Receipt == "" || len(of.Receipt) > maxText || !carried(of.Receipt) {
 		return errors.New("print a receipt: the payment has no transaction number")
 	}
 	return t.printed(t.ask(ctx, printReceipt(of.Receipt), nil))
-}
-
-// PrintTotals has the terminal print its totals (function 3002).
-func (t *terminal) PrintTotals(ctx context.Context) error {
-	return t.printed(t.ask(ctx, function(funcPrintTotals), nil))
 }
 
 func (t *terminal) printed(a answer, err error) error {

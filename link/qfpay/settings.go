@@ -17,6 +17,10 @@ type Settings struct {
 	// required, except for a simulated terminal, which has the printed key.
 	KeyFile string `yaml:"key_file" json:"key_file,omitempty"`
 
+	// SharedKey says that several terminals have this POS-KEY, so that it does not
+	// tell who answers.
+	SharedKey bool `yaml:"shared_key" json:"shared_key,omitempty"`
+
 	// Key is "ascii", where the 32 characters themselves are the AES key, or
 	// "hex", where they are the digits of a key of 16 bytes.
 	Key string `yaml:"key" json:"key,omitempty"`

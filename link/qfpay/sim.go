@@ -1,16 +1,14 @@
 package qfpay
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/simulate"
 )
 
 // Simulator is a terminal of this protocol with the QFPay behind it. On one
@@ -25,24 +23,21 @@ import (
 // customer it answers questions and can be stopped, and hears no other money
 // command. All methods are safe for concurrent use.
 type Simulator struct {
+	number   int // of the terminal, from its name
 	pace     time.Duration
 	log      *slog.Logger
 	profiles []*profile // the readings of its key
-
-	ctx  context.Context // ends with Close
-	stop context.CancelFunc
-	work sync.WaitGroup // payments that are running
+	power    simulate.Power
 
 	mu      sync.Mutex
-	script  []behaviour
+	script  simulate.Script[behaviour]
 	mood    behaviour     // of the last money command; before any, of the first to come
 	serving chan struct{} // of the customer being served, nil: none; closed by function 5001
 	later   *charge       // a payment whose approval is still to come
 	asks    int           // and how many questions it waits for
 	state   state
 	file    string
-	cable   *simPort           // where packets go: the newest connection that speaks them
-	conns   map[link.Conn]bool // all that are served
+	cable   *simPort // where packets go: the newest connection that speaks them
 }
 
 // charge is a payment on its way to the bank.
@@ -53,7 +48,7 @@ type charge struct {
 
 // NewSimulator makes a terminal. The currency "" is HKD.
 func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
-	script, err := parseScript(c.Script)
+	script, err := grammar().Parse(c.Script)
 	if err != nil {
 		return nil, fmt.Errorf("simulator qfpay: %w", err)
 	}
@@ -63,17 +58,19 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 	if _, ok := payment.Exponent(c.Currency); !ok {
 		return nil, fmt.Errorf("simulator qfpay: currency %q is not in ISO 4217", c.Currency)
 	}
-	st, err := loadState(c.Ledger, c.Currency)
-	if err != nil {
+	s := &Simulator{
+		number: simulate.Number(c.Name, 100_000), pace: c.Pace, log: c.Log, script: script, mood: script.Peek(), file: c.Ledger,
+		state: state{Bank: simulate.Bank{Currency: c.Currency}},
+	}
+	if err := simulate.Load(c.Ledger, &s.state); err != nil {
 		return nil, fmt.Errorf("simulator qfpay: ledger: %w", err)
 	}
-	s := &Simulator{pace: c.Pace, log: c.Log, script: script, mood: script[0], state: st, file: c.Ledger, conns: map[link.Conn]bool{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	key := posKey{defaultKey}
-	if script[0].key != "" {
-		key.text = script[0].key
+	if s.mood.key != "" {
+		key.text = s.mood.key
 	}
 	for _, reading := range []string{KeyASCII, KeyHex} {
 		settings := defaults()
@@ -84,7 +81,6 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 		}
 		s.profiles = append(s.profiles, p)
 	}
-	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -92,29 +88,13 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 func (s *Simulator) Ledger() []link.Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]link.Entry(nil), s.state.Entries...)
+	return s.state.Ledger()
 }
 
 // Close stops the terminal as a power cut would, and waits for what it started.
 func (s *Simulator) Close() error {
-	s.mu.Lock()
-	s.stop()
-	conns := slices.Collect(maps.Keys(s.conns))
-	s.mu.Unlock()
-	for _, c := range conns {
-		c.Close()
-	}
-	s.work.Wait()
+	s.power.Off()
 	return nil
-}
-
-// start runs f in the background, unless the terminal has no power any more.
-func (s *Simulator) start(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ctx.Err() == nil {
-		s.work.Go(f)
-	}
 }
 
 // reply is what the terminal does about a request.
@@ -153,6 +133,9 @@ func (s *Simulator) run(r request, p *profile) (rep reply, ok bool) {
 	if !r.genuine(p.key) {
 		return reply{respcd: "4003", text: "pos-key mismatch"}, true
 	}
+	if s.isLoggedOut(r) {
+		return reply{respcd: "4007", text: "not logged in"}, true
+	}
 	if !r.money() {
 		return s.at(func() (reply, error) { return s.service(r) })
 	}
@@ -161,7 +144,7 @@ func (s *Simulator) run(r request, p *profile) (rep reply, ok bool) {
 		s.mu.Unlock()
 		return mute, true
 	}
-	s.turn()
+	s.mood = s.script.Next()
 	stopped := make(chan struct{})
 	s.serving = stopped
 	wait := s.mood.slow + 3*s.pace
@@ -173,7 +156,7 @@ func (s *Simulator) run(r request, p *profile) (rep reply, ok bool) {
 	case <-timer.C:
 	case <-stopped:
 		carry = func(request) (reply, error) { return reply{respcd: "6001", text: "cancelled"}, nil }
-	case <-s.ctx.Done():
+	case <-s.power.Done():
 		return mute, false
 	}
 	return s.at(func() (reply, error) {
@@ -182,19 +165,23 @@ func (s *Simulator) run(r request, p *profile) (rep reply, ok bool) {
 	})
 }
 
-// turn takes the next behaviour. s.mu is held.
-func (s *Simulator) turn() {
-	s.mood = s.script[0]
-	if len(s.script) > 1 {
-		s.script = s.script[1:]
+// isLoggedOut says whether a request finds nobody logged in. A money command
+// takes the next behaviour all the same.
+func (s *Simulator) isLoggedOut(r request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.mood.loggedOut
+	if out && r.money() {
+		s.mood = s.script.Next()
 	}
+	return out
 }
 
 // next takes the next behaviour for a money command that is not carried out.
 func (s *Simulator) next() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.turn()
+	s.mood = s.script.Next()
 }
 
 // at does something to the terminal's state, and makes it durable before
@@ -205,8 +192,8 @@ func (s *Simulator) at(f func() (reply, error)) (reply, bool) {
 	rep, err := f()
 	if err != nil {
 		s.log.Error("simulated terminal stops: the ledger cannot be written", "err", err)
-		s.stop()
+		s.power.Cut()
 		return mute, false
 	}
-	return rep, s.ctx.Err() == nil
+	return rep, s.power.On()
 }

@@ -1,25 +1,30 @@
 package qfpay
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/simulate"
 )
 
 // state is what the simulated QFPay remembers.
 type state struct {
-	Currency string       `json:"currency"`
-	Entries  []link.Entry `json:"entries"` // the bank's ledger
-	Trades   []trade      `json:"trades"`  // what function 4001 can be asked about
+	simulate.Bank
+	Trades []trade `json:"trades"` // what function 4001 can be asked about
+}
+
+// Check refuses transactions that are not in the ledger.
+func (s *state) Check() error {
+	for _, t := range s.Trades {
+		if t.Entry >= len(s.Entries) {
+			return errors.New("a transaction is not in its ledger")
+		}
+	}
+	return nil
 }
 
 // trade is one transaction, approved or not.
@@ -34,61 +39,8 @@ type trade struct {
 	Entry    int    `json:"entry"` // in Entries; -1: not charged
 }
 
-func loadState(file, currency string) (state, error) {
-	st := state{Currency: currency}
-	if file == "" {
-		return st, nil
-	}
-	b, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return st, nil
-	}
-	if err != nil {
-		return st, err
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&st); err != nil {
-		return st, fmt.Errorf("%s: %w", file, err)
-	}
-	if st.Currency != currency {
-		return st, fmt.Errorf("%s: is kept in %s", file, st.Currency)
-	}
-	for _, t := range st.Trades {
-		if t.Entry >= len(st.Entries) {
-			return st, fmt.Errorf("%s: a transaction is not in its ledger", file)
-		}
-	}
-	return st, nil
-}
-
-// save makes the state durable: a new file, flushed, under the old name.
-func (s *Simulator) save() error {
-	if s.file == "" {
-		return nil
-	}
-	b, err := json.Marshal(s.state)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(s.file), ".ledger-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), s.file); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(s.file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+// save makes the state durable.
+func (s *Simulator) save() error { return simulate.Save(s.file, &s.state) }
 
 const simTime = "2006-01-02 15:04:05"
 
@@ -96,7 +48,7 @@ const simTime = "2006-01-02 15:04:05"
 func (s *Simulator) book(r request, minor int64, respcd string) (trade, error) {
 	t := trade{
 		Attempt: r.content.get("out_trade_no"), Channel: r.content.get("channel"), Minor: minor, Respcd: respcd,
-		Syssn: fmt.Sprintf("%s%012d", time.Now().Format("20060102150405"), len(s.state.Trades)+1), Time: time.Now().Format(simTime), Entry: -1,
+		Syssn: fmt.Sprintf("%s%05d%07d", time.Now().Format("20060102150405"), s.number, len(s.state.Trades)+1), Time: time.Now().Format(simTime), Entry: -1,
 	}
 	if respcd == "0000" {
 		t.Entry = len(s.state.Entries)
@@ -145,7 +97,7 @@ func (s *Simulator) giveBack(t *trade, text string) (minor int64, ok bool, err e
 func (s *Simulator) tradeData(t trade) map[string]string {
 	m := map[string]string{
 		"respcd": t.Respcd, "resmsg": "", "mchntnm": "KIOSK ONE", "sysdtm": t.Time, "userid": "2481047", "busicd": "800101",
-		"txamt": strconv.FormatInt(t.Minor, 10), "txcurrcd": s.state.Currency, "chnlsn": "4200001" + t.rrn(), "paydtm": t.Time, "udid": "qiantai2",
+		"txamt": strconv.FormatInt(t.Minor, 10), "txcurrcd": s.state.Currency, "chnlsn": "4200001" + t.rrn(), "paydtm": t.Time, "udid": fmt.Sprintf("SIM%05d", s.number),
 		"syssn": t.Syssn, "clisn": t.rrn()[6:], "out_trade_no": t.Attempt, "cardscheme": "VISA",
 	}
 	if s.mood.nameless {

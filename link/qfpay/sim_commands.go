@@ -120,15 +120,10 @@ func (s *Simulator) approveLater(c charge) {
 	if after <= 0 {
 		return // see query
 	}
-	s.work.Go(func() {
-		timer := time.NewTimer(after)
-		defer timer.Stop()
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-timer.C:
+	s.power.Go(func() {
+		if s.power.Wait(after) {
+			s.at(func() (reply, error) { return mute, s.approveNow() })
 		}
-		s.at(func() (reply, error) { return mute, s.approveNow() })
 	})
 }
 

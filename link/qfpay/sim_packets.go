@@ -84,7 +84,7 @@ func (s *Simulator) heard(port *simPort, m message) {
 	s.mu.Lock()
 	mood := s.mood
 	if r.money() {
-		mood = s.script[0]
+		mood = s.script.Peek()
 	}
 	s.mu.Unlock()
 	if r.money() {
@@ -103,19 +103,15 @@ func (s *Simulator) heard(port *simPort, m message) {
 	case r.money() && mood.otherAck:
 		s.say(port, packet{kind: kindAnswer, number: m.number%maxNumber + 1}.append(nil))
 	case r.money() && mood.lateAck:
-		s.start(func() {
-			timer := time.NewTimer(5 * time.Second)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
+		s.power.Go(func() {
+			if s.power.Wait(5 * time.Second) {
 				ack()
-			case <-s.ctx.Done():
 			}
 		})
 	default:
 		ack()
 	}
-	s.start(func() {
+	s.power.Go(func() {
 		if rep, ok := s.run(r, p); ok {
 			s.result(port, m.number, rep, r, p, mood)
 		}

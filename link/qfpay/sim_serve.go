@@ -7,10 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"syscall"
+	"time"
 
 	"tillgate/link"
 )
@@ -20,32 +19,13 @@ import (
 // bare text of TCP. The newest connection with packets is where the terminal's
 // cable is plugged in.
 func (s *Simulator) Serve(ctx context.Context, c link.Conn) error {
-	s.mu.Lock()
-	s.conns[c] = true
-	closed := s.ctx.Err() != nil
-	s.mu.Unlock()
 	defer s.unplug(c)
-	if closed {
-		return nil
-	}
-	defer context.AfterFunc(ctx, func() { c.Close() })()
-	err := s.listen(c)
-	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, os.ErrClosed, net.ErrClosed, syscall.EIO} { // EIO: a pty whose other end is closed
-		if errors.Is(err, end) {
-			return nil
-		}
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
+	return s.power.Serve(ctx, c, func() error { return s.listen(c) })
 }
 
 func (s *Simulator) unplug(c link.Conn) {
-	c.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
 	if s.cable != nil && s.cable.conn == c {
 		s.cable = nil
 	}
@@ -82,15 +62,23 @@ func isBase64(b []byte) bool {
 	return true
 }
 
-// bare reads a request that has no end: it is there when it can be read.
+// bare reads a request that has no end: it is there when it can be read, or when
+// nothing has come behind it for half a second.
 func (s *Simulator) bare(c link.Conn, in *bufio.Reader) error {
 	var got []byte
 	buf := make([]byte, 4096)
 	for len(got) <= maxBody {
 		n, err := in.Read(buf)
 		got = append(got, buf[:n]...)
-		if _, _, bad := s.open(got); bad == nil {
+		_, _, bad := s.open(got)
+		if bad == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			if err := c.SetReadDeadline(time.Time{}); err != nil {
+				return err
+			}
 			return s.single(c, got, "")
+		}
+		if err == nil {
+			err = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 		}
 		if err != nil {
 			return err
@@ -103,11 +91,11 @@ func (s *Simulator) bare(c link.Conn, in *bufio.Reader) error {
 // whatever becomes of that.
 func (s *Simulator) single(c link.Conn, body []byte, endpoint string) error {
 	answered := make(chan []byte, 1)
-	s.start(func() { answered <- s.respond(body, endpoint) })
+	s.power.Go(func() { answered <- s.respond(body, endpoint) })
 	var b []byte
 	select {
 	case b = <-answered:
-	case <-s.ctx.Done():
+	case <-s.power.Done():
 		return nil
 	}
 	if b == nil {
@@ -192,7 +180,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	answered := make(chan []byte, 1)
-	s.start(func() { answered <- s.respond(body, req.URL.Path) })
+	s.power.Go(func() { answered <- s.respond(body, req.URL.Path) })
 	select {
 	case b := <-answered:
 		if len(b) > 0 {
@@ -203,12 +191,12 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		if b == nil { // says nothing, for as long as somebody listens
 			select {
 			case <-req.Context().Done():
-			case <-s.ctx.Done():
+			case <-s.power.Done():
 			}
 		}
 		panic(http.ErrAbortHandler) // ends the connection without an answer
 	case <-req.Context().Done(): // the customer goes on, nobody will hear of it
-	case <-s.ctx.Done():
+	case <-s.power.Done():
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -35,10 +35,21 @@ type single struct {
 	closed bool
 }
 
-func newSingle(c link.Config, wire string, p *atomic.Pointer[profile], log *slog.Logger) (*single, error) {
+// dialWeb opens a stream to a host of the web, "name:port".
+type dialWeb func(ctx context.Context, host string) (link.Conn, error)
+
+func dialHost(ctx context.Context, host string) (link.Conn, error) {
+	c, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func newSingle(c link.Config, wire string, p *atomic.Pointer[profile], dial dialWeb, log *slog.Logger) (*single, error) {
 	s := &single{dial: c.Dial, profile: p, log: log, conns: map[link.Conn]bool{}}
 	if wire == WireHTTP {
-		if err := s.setWeb(c.Address); err != nil {
+		if err := s.setWeb(c.Address, dial); err != nil {
 			return nil, err
 		}
 	}
@@ -51,7 +62,7 @@ func newSingle(c link.Config, wire string, p *atomic.Pointer[profile], log *slog
 // setWeb prepares for HTTP. The port is 9001 where the address has none
 // (chapter 7). Only an address of the web is dialled here; any other, such as
 // a simulator's, is opened as configured.
-func (s *single) setWeb(address string) error {
+func (s *single) setWeb(address string, dial dialWeb) error {
 	s.web = &url.URL{Scheme: "http", Host: "terminal:9001"}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
@@ -70,14 +81,7 @@ func (s *single) setWeb(address string) error {
 			return err
 		}
 	}
-	d := &net.Dialer{Timeout: dialTimeout}
-	s.dial = func(ctx context.Context) (link.Conn, error) {
-		c, err := d.DialContext(ctx, "tcp", s.web.Host)
-		if err != nil {
-			return nil, err
-		}
-		return c, nil
-	}
+	s.dial = func(ctx context.Context) (link.Conn, error) { return dial(ctx, s.web.Host) }
 	return nil
 }
 
@@ -215,24 +219,31 @@ func (s *single) open(ctx context.Context) (link.Conn, error) {
 	if s.tls == nil {
 		return conn, nil
 	}
-	raw, ok := conn.(net.Conn)
-	if !ok {
-		s.drop(conn)
-		return nil, errors.New("https needs a network address")
-	}
-	secure := tls.Client(raw, s.tls)
+	secure := tls.Client(socket{conn}, s.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		s.drop(conn)
 		return nil, err
 	}
-	s.mu.Lock()
-	delete(s.conns, conn)
-	s.mu.Unlock()
-	if err := s.hold(secure); err != nil {
-		raw.Close()
-		return nil, err
-	}
-	return secure, nil
+	return secured{secure, conn}, nil
+}
+
+// secured is a TLS connection that is closed without its farewell: that waits for
+// a peer which does not read.
+type secured struct {
+	*tls.Conn
+	raw link.Conn
+}
+
+func (s secured) Close() error { return s.raw.Close() }
+
+// socket lets TLS run over any line: it asks for addresses and uses none.
+type socket struct{ link.Conn }
+
+func (socket) LocalAddr() net.Addr  { return &net.TCPAddr{} }
+func (socket) RemoteAddr() net.Addr { return &net.TCPAddr{} }
+
+func (s socket) SetDeadline(t time.Time) error {
+	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
 }
 
 // hold makes the connection one that close can end.
@@ -247,6 +258,9 @@ func (s *single) hold(conn link.Conn) error {
 }
 
 func (s *single) drop(conn link.Conn) {
+	if over, ok := conn.(secured); ok {
+		conn = over.raw
+	}
 	s.mu.Lock()
 	delete(s.conns, conn)
 	s.mu.Unlock()

@@ -28,10 +28,10 @@ func subject(t *testing.T) linktest.Subject {
 		Approve: "approve", Decline: "decline:51", Cancel: "cancel", Slow: "slow:20s", SlowDecline: "slow:20s+decline:51",
 		Charged: []string{
 			"lost-ack", "half-ack", "bad-lrc", "bad-json", "bad-length", "garbage", "reboot", "hand-after", "batch-closed",
-			"lost-ack+fragments", "lost-ack+linux", "lost-ack+odd-status",
+			"lost-ack+fragments", "lost-ack+linux", "lost-ack+odd-status", "slow:20s+lost-ack",
 		},
 		Dead:    []string{"mute", "reboot-before"},
-		Late:    []string{"late-approval:30s", "late-approval:90s", "late-approval:150s", "slow:20s+lost-ack", "slow:100s+reboot"},
+		Late:    []string{"late-approval:30s", "late-approval:90s", "late-approval:150s", "slow:100s+reboot"},
 		Foreign: []string{"hand-sale", "swapped", "charged:CONNECTION_TIMEOUT+v1.1.10", "charged:FAILED", "charged:FAILED/E21", "charged:E21", "charged:E11", "charged:E17", "charged:E13", "charged:SIGNATURE_VERIFICATION_ERROR", "charged:NEW_WORD", "charged:E99", "lost-ack+v1.1.10", "hand-after+v1.1.10"},
 		Swapped: "swapped", AnswersOnly: true,
 		Junk: [][]byte{
@@ -41,9 +41,11 @@ func subject(t *testing.T) linktest.Subject {
 		},
 		Uncarried: map[string]payment.Request{
 			"amount of thirteen digits": sale(1_000_000_000_000), "no amount": sale(0),
-			"preauthorization": {ID: "x", Operation: payment.Preauthorization, Amount: uah(1)},
-			"bad receipt":      {ID: "x", Operation: payment.Reversal, Original: payment.Reference{Payment: "p", Receipt: `6"1`}},
-			"bad RRN":          {ID: "x", Operation: payment.Refund, Amount: uah(1), Original: payment.Reference{RRN: "é"}},
+			"completion of nothing": {ID: "x", Operation: payment.Completion, Amount: uah(1)},
+			"cash":                  {ID: "x", Operation: payment.Purchase, Amount: uah(2), Cashback: uah(1)},
+			"service":               {ID: "x", Operation: payment.ServicePayment, Amount: uah(2)},
+			"bad receipt":           {ID: "x", Operation: payment.Reversal, Original: payment.Reference{Payment: "p", Receipt: `6"1`}},
+			"bad RRN":               {ID: "x", Operation: payment.Refund, Amount: uah(1), Original: payment.Reference{RRN: "é"}},
 		},
 		Valid: [][]byte{frames[0].bytes(t), frames[1].bytes(t), frames[2].bytes(t), frames[3].bytes(t), []byte(sampleResult)},
 		Invalid: [][]byte{
@@ -52,11 +54,15 @@ func subject(t *testing.T) linktest.Subject {
 	}
 }
 
-func TestConformance(t *testing.T) { linktest.Run(t, subject(t)) }
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	linktest.Run(t, subject(t))
+}
 
 // TestConformanceDocument runs the suite with firmware of the document, which
 // knows no transactionUid, where nobody can sell on the keypad.
 func TestConformanceDocument(t *testing.T) {
+	t.Parallel()
 	s := subject(t)
 	d := Driver()
 	s.Driver.Settings = func() any {

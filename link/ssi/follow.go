@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -17,37 +16,38 @@ import (
 // each has a connection of its own: a wireless terminal comes and goes.
 const maxMisses = 5
 
-// running is a command that the terminal has accepted.
+// running is a command that the terminal has accepted, or may have.
 type running struct {
 	t           *terminal
 	r           request
 	tx          payment.Transaction
 	d           link.Dialogue
 	until       time.Time // then nobody waits any more
+	unheard     error     // why nobody knows whether the newest command was accepted, or nil
 	stage       payment.Stage
 	carded      bool // the card was asked for
 	interrupted bool // the terminal has accepted an Interrupt
-	misses      int
+	misses      int  // exchanges that failed in a row
+	strayed     bool // the terminal was away since
 }
 
 // follow asks for the status until the terminal is idle, and then for the
 // result. An accepted command is never given up before the longest time it can
 // take.
-func (t *terminal) follow(ctx context.Context, r request, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error) {
-	x := &running{t: t, r: r, tx: tx, d: d, until: time.Now().Add(t.longest), stage: firstStage(tx.Operation)}
+func (x *running) follow(ctx context.Context) (payment.Outcome, error) {
 	for {
 		o, finished, err := x.look(ctx)
 		if finished || err != nil && !x.bear(ctx, err) {
 			if err != nil {
-				err = &link.Error{Op: r.Method, Sent: true, Err: err}
+				err = &link.Error{Op: x.r.Method, Sent: true, Err: err}
 			}
 			return o, err
 		}
 		if time.Now().After(x.until) {
-			return payment.Outcome{}, &link.Error{Op: r.Method, Sent: true, Err: fmt.Errorf("the terminal is busy for longer than %s", t.longest)}
+			return payment.Outcome{}, &link.Error{Op: x.r.Method, Sent: true, Err: fmt.Errorf("the terminal is busy for longer than %s", x.t.longest)}
 		}
 		if err := x.wait(ctx); err != nil {
-			return payment.Outcome{}, &link.Error{Op: r.Method, Sent: true, Err: err}
+			return payment.Outcome{}, &link.Error{Op: x.r.Method, Sent: true, Err: err}
 		}
 	}
 }
@@ -55,12 +55,20 @@ func (t *terminal) follow(ctx context.Context, r request, tx payment.Transaction
 // bear says whether a failed exchange is borne: the next one has a connection
 // of its own.
 func (x *running) bear(ctx context.Context, err error) bool {
-	if _, broken := errors.AsType[*link.Error](err); !broken || !x.t.line.fresh() || ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+	if _, broken := errors.AsType[*link.Error](err); !broken || !x.t.line.fresh() || !x.t.reachable(ctx, err) {
 		return false
 	}
-	x.misses++
+	x.misses, x.strayed = x.misses+1, true
 	x.t.log.Warn("terminal not reached while it serves a customer", "err", err, "misses", x.misses)
 	return x.misses < maxMisses
+}
+
+// begin tells that the terminal serves a customer.
+func (x *running) begin() {
+	if x.stage == "" {
+		x.stage = firstStage(x.tx.Operation)
+		x.d.Report(x.stage, payment.VendorCode{})
+	}
 }
 
 // wait pauses until the next question. An abort ends it once.
@@ -108,6 +116,14 @@ func (x *running) look(ctx context.Context) (o payment.Outcome, finished bool, e
 		x.interrupted = !a.failed() // E08 means that it came too late, or too soon
 	case status == statusFirstStep && x.r.Step == "1" && !x.interrupted:
 		return x.secondStep(ctx)
+	case status == statusFirstStep && x.unheard != nil && !x.interrupted:
+		// The second step was lost on its way. Nothing sends it again, and the
+		// first one pays nothing.
+		a, err := x.t.ask(ctx, request{Method: mInterrupt})
+		if err != nil {
+			return o, false, err
+		}
+		x.interrupted = !a.failed()
 	}
 	return o, false, nil
 }
@@ -117,6 +133,10 @@ func (x *running) report(status string) {
 	switch {
 	case over(status):
 		return
+	default:
+		x.begin()
+	}
+	switch {
 	case !known && x.carded:
 		stage = payment.StageHost
 	case !known:
@@ -138,19 +158,25 @@ func (x *running) secondStep(ctx context.Context) (o payment.Outcome, finished b
 	}
 	x.r.Step = "2"
 	a, err = x.t.ask(ctx, x.r)
-	if err != nil {
-		// Its own connection or not: this one may have been heard, and is not sent again.
+	switch {
+	case err != nil && x.t.reachable(ctx, err):
+		x.unheard = err // whether it left or not: it is not sent again
+		return o, false, nil
+	case err != nil:
 		return o, true, err
-	}
-	if a.failed() {
+	case a.failed():
 		return o, true, &refusedError{x.r.Method, a.code(), a.why()}
 	}
+	x.unheard = nil
 	return o, false, nil
 }
 
 // finish reads what became of the command.
 func (x *running) finish(ctx context.Context) (o payment.Outcome, finished bool, err error) {
 	if x.tx.Operation == payment.Reconciliation {
+		if x.unheard != nil {
+			return o, true, x.unheard
+		}
 		return x.t.readReport(ctx)
 	}
 	a, err := x.t.ask(ctx, request{Method: mGetLastResult})
@@ -160,8 +186,31 @@ func (x *running) finish(ctx context.Context) (o payment.Outcome, finished bool,
 	if a.code() == "E06" {
 		return o, false, nil // not idle after all
 	}
+	switch {
+	case x.unheard != nil:
+		a, err = x.own(ctx)
+	case x.strayed:
+		err = x.t.same(ctx, x.tx)
+	}
+	if err != nil {
+		return o, true, err
+	}
 	o, err = x.conclude(a)
+	if err == nil && x.unheard != nil {
+		o.Source = payment.SourceLookup
+	}
 	return o, true, err
+}
+
+// own finds the result of a command of which nobody knows whether it was
+// accepted: it has to prove itself, since the terminal may have served somebody
+// else, or nobody.
+func (x *running) own(ctx context.Context) (answer, error) {
+	own, _, err := x.t.evidence(ctx, x.tx)
+	if err == nil && own != nil {
+		return *own, nil
+	}
+	return answer{}, errors.Join(x.unheard, err)
 }
 
 // conclude says whether a, read after the terminal accepted our command and
@@ -184,9 +233,7 @@ func (x *running) conclude(a answer) (payment.Outcome, error) {
 		return payment.Outcome{}, err
 	}
 	x.t.took.fingerprint, x.t.took.attempt = r.fingerprint(), x.tx.Attempt
-	o := x.t.outcome(a, payment.SourceAnswer)
-	x.t.agree(&o, x.tx)
-	return o, nil
+	return x.t.outcome(a, x.tx, payment.SourceAnswer), nil
 }
 
 // belongs checks that a result is that of our command and not an older or a
@@ -234,17 +281,33 @@ func show(s string) string {
 }
 
 // agreed says whether r has the amount of tx, or the discounted one that was
-// offered.
+// offered. A balance inquiry has none.
 func (t *terminal) agreed(r result, tx payment.Transaction) bool {
-	got := t.money(r.Amount)
-	return got == tx.Amount || tx.Operation == payment.Purchase && t.settings.DiscountPercent > 0 && got.Minor == t.settings.discounted(tx.Amount.Minor)
+	got := t.charged(r, tx)
+	return got == tx.Amount || t.offered(tx) > 0 && got.Minor == t.offered(tx)
 }
 
-// agree fills in the discounted amount that both sides agreed on.
-func (t *terminal) agree(o *payment.Outcome, tx payment.Transaction) {
-	if n := t.settings.discounted(tx.Amount.Minor); o.Result == payment.Approved && tx.Operation == payment.Purchase && n > 0 {
-		o.Discount = payment.Money{Minor: n, Currency: tx.Amount.Currency}
+// charged is the amount that r tells of tx, the cash in it included. A terminal
+// that shows the end amount of a completion apart means that one.
+func (t *terminal) charged(r result, tx payment.Transaction) payment.Money {
+	m := t.money(r.Amount)
+	switch {
+	case tx.Operation == payment.Balance:
+		return payment.Money{}
+	case tx.Operation == payment.Completion && r.EndAmount != "":
+		return t.money(r.EndAmount)
+	case !tx.Cashback.IsZero() && t.settings.Cashback == CashbackBeside && m != tx.Amount && !m.IsZero():
+		m.Minor += tx.Cashback.Minor
 	}
+	return m
+}
+
+// offered is the discounted amount that was offered with tx, or 0.
+func (t *terminal) offered(tx payment.Transaction) int64 {
+	if tx.Operation != payment.Purchase || !tx.Cashback.IsZero() {
+		return 0
+	}
+	return t.settings.discounted(tx.Amount.Minor)
 }
 
 func digits(n int64) string { return strconv.FormatInt(n, 10) }

@@ -31,32 +31,56 @@ func (t *terminal) Lookup(ctx context.Context, tx payment.Transaction, quiet tim
 	if idle, err := t.settled(ctx); err != nil || !idle {
 		return payment.Outcome{}, orInProgress(err)
 	}
-	id, err := t.identify(ctx)
-	if err != nil {
-		return payment.Outcome{}, err
-	}
-	t.identity = id
 	if tx.Operation == payment.Reconciliation {
 		return t.lookupReport(ctx, tx, quiet)
 	}
-	a, err := t.last(ctx) // first: without a serial number it tells who answers
-	if err != nil {
+	own, last, err := t.evidence(ctx, tx)
+	switch {
+	case err != nil:
 		return payment.Outcome{}, unbroken(err)
-	}
-	if now, then := t.identity.String(), tx.Baseline.Identity; now != "" && then != "" && now != then {
-		return payment.Outcome{}, link.ErrSwapped
-	}
-	own, err := t.byUID(ctx, tx)
-	if err != nil {
-		return payment.Outcome{}, unbroken(err)
-	}
-	if own == nil && t.proves(a.Params.result, tx) {
-		own = &a
-	}
-	if own == nil {
-		return payment.Outcome{}, t.unproven(a.Params.result, tx, quiet)
+	case own == nil:
+		return payment.Outcome{}, t.unproven(last.Params.result, tx, quiet)
 	}
 	return t.settle(*own, tx, quiet)
+}
+
+// evidence reads the result of tx, or nil, and the last result of the terminal,
+// which must be that of the baseline.
+func (t *terminal) evidence(ctx context.Context, tx payment.Transaction) (own *answer, last answer, err error) {
+	if t.identity, err = t.identify(ctx); err != nil {
+		return nil, last, err
+	}
+	if last, err = t.last(ctx); err != nil { // first: without a serial number it tells who answers
+		return nil, last, err
+	}
+	if t.swapped(tx) {
+		return nil, last, link.ErrSwapped
+	}
+	if own, err = t.byUID(ctx, tx); err == nil && own == nil && t.proves(last.Params.result, tx) {
+		own = &last
+	}
+	return own, last, err
+}
+
+// swapped says whether another terminal answers than that of the baseline.
+func (t *terminal) swapped(tx payment.Transaction) bool {
+	now, then := t.identity.String(), tx.Baseline.Identity
+	return now != "" && then != "" && now != then
+}
+
+// same makes sure that the terminal still is that of the baseline.
+func (t *terminal) same(ctx context.Context, tx payment.Transaction) error {
+	id, err := t.identify(ctx)
+	if err != nil {
+		return err
+	}
+	if id.serial != "" {
+		t.identity = id
+	}
+	if t.swapped(tx) {
+		return link.ErrSwapped
+	}
+	return nil
 }
 
 // settled says whether the terminal is idle.
@@ -120,7 +144,7 @@ func (t *terminal) proves(r result, tx payment.Transaction) bool {
 	if seen == markOf(tx.Baseline).Last || r.Uid != "" || !t.fits(r, tx) || seen == t.took.fingerprint && t.took.attempt != tx.Attempt {
 		return false
 	}
-	return t.settings.Keypad == KeypadLocked || strings.EqualFold(string(r.Trn), mVoid)
+	return t.settings.Keypad == KeypadLocked || strings.EqualFold(string(r.Trn), mVoid) || strings.EqualFold(string(r.Trn), mVoidPreauth)
 }
 
 // fits says whether operation and amount, and of a reversal the receipt, are
@@ -132,12 +156,16 @@ func (t *terminal) fits(r result, tx payment.Transaction) bool {
 	return tx.Operation != payment.Reversal || sameNumber(string(r.Invoice), tx.Original.Receipt)
 }
 
-// method is the name of the command that tx was.
+// method is the name of the command that tx is.
 func (t *terminal) method(tx payment.Transaction) string {
-	if tx.Operation != payment.Reversal {
+	switch {
+	case tx.Operation == payment.Purchase && !tx.Cashback.IsZero():
+		return mCashBack
+	case tx.Operation != payment.Reversal:
 		return methods[tx.Operation]
-	}
-	if tx.Amount.Minor < markOf(tx.Baseline).Original {
+	case tx.Original.Operation == payment.Preauthorization:
+		return mVoidPreauth
+	case tx.Amount.Minor < markOf(tx.Baseline).Original:
 		return mPartialVoid
 	}
 	return mVoid
@@ -149,16 +177,14 @@ func (t *terminal) settle(a answer, tx payment.Transaction, quiet time.Duration)
 	over := quiet > t.longest
 	switch verdict {
 	case done, declined, cancelled, notDone:
-		o := t.outcome(a, payment.SourceLookup)
-		t.agree(&o, tx)
-		return o, nil
+		return t.outcome(a, tx, payment.SourceLookup), nil
 	case firstStep:
 		if over {
 			return payment.Outcome{}, fmt.Errorf("%w: its second step was never begun", link.ErrNotFound)
 		}
 	case doubtful:
 		if over && t.settings.TakesBack && lostBank(a) {
-			o := t.outcome(a, payment.SourceLookup)
+			o := t.outcome(a, tx, payment.SourceLookup)
 			o.Result = payment.Failed
 			return o, nil
 		}

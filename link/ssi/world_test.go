@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
@@ -63,6 +64,9 @@ func (w *world) open(address string, adjust func(*Settings), dial func(context.C
 	w.term = term.(*terminal)
 }
 
+// quick takes the pauses out of a test that runs in real time.
+func quick(s *Settings) { s.Gap, s.Poll = 0, 250*time.Millisecond }
+
 // behindTCP serves the terminal on a real port, and a driver that makes a new
 // connection for each request.
 func behindTCP(t *testing.T, script string) *world {
@@ -91,7 +95,7 @@ func behindTCP(t *testing.T, script string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.open(address.String(), nil, address.Dial)
+	w.open(address.String(), quick, address.Dial)
 	t.Cleanup(func() { w.term.Close() })
 	return w
 }
@@ -102,7 +106,7 @@ func behindHTTP(t *testing.T, script string) *world {
 	w := newWorld(t, script)
 	s := httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); s.Close() })
-	w.open(s.URL, nil, nil)
+	w.open(s.URL, quick, nil)
 	t.Cleanup(func() { w.term.Close() })
 	return w
 }

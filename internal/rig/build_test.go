@@ -1,11 +1,10 @@
 package rig
 
 import (
-	"debug/elf"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -29,38 +28,22 @@ func (m machine) plain(t *testing.T, out, what string, test bool) {
 	if test {
 		args = []string{"test", "-c"}
 	}
-	args = append(args, "-trimpath", "-ldflags", "-s -w", "-o", out, what)
+	args = append(args, "-ldflags", "-s -w", "-o", out, what)
 	command(t, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + m.goarch, "GOARM=" + m.goarm}, "go", args...)
 }
 
-// libusb builds with USB.
-func (m machine) libusb(t *testing.T, out, what string, test bool) {
+// libusb builds the tests of a package with USB, static like the release binary.
+func (m machine) libusb(t *testing.T, out, what string) {
 	t.Helper()
-	args := []string{"build"}
-	if test {
-		args = []string{"test", "-c"}
+	prefix := strings.TrimSpace(command(t, nil, ".ci/libusb", m.name))
+	env := []string{
+		"CGO_ENABLED=1", "GOOS=linux", "GOARCH=" + m.goarch, "GOARM=" + m.goarm, "CC=" + m.cc,
+		"PKG_CONFIG_LIBDIR=" + prefix + "/lib/pkgconfig", "PKG_CONFIG_PATH=",
 	}
-	args = append(args, "-trimpath", "-tags", "libusb", "-ldflags", "-s -w", "-o", out, what)
-	command(t, []string{"CGO_ENABLED=1", "GOARCH=" + m.goarch, "GOARM=" + m.goarm}, "go", args...)
-}
-
-// libraries adds what a binary that is not static needs.
-func (c *cpio) libraries(t *testing.T, binary string) {
-	t.Helper()
-	f, err := elf.Open(binary)
-	if err != nil {
-		t.Fatal(err)
+	if m.goarm == "6" {
+		env = append(env, "CGO_CFLAGS=-O2 -march=armv6 -marm") // as .ci/static has it
 	}
-	defer f.Close()
-	if f.Section(".interp") == nil {
-		return
-	}
-	for _, path := range regexp.MustCompile(`/\S+`).FindAllString(command(t, nil, "ldd", binary), -1) {
-		if path != binary+":" && !c.dirs[path] {
-			c.file(t, path, path)
-			c.dirs[path] = true
-		}
-	}
+	command(t, env, "go", "test", "-c", "-tags", "libusb,static,netgo,osusergo", "-ldflags", "-s -w -linkmode external -extldflags -static", "-o", out, what)
 }
 
 // initramfs builds everything for a machine and puts it into a file.
@@ -72,12 +55,11 @@ func (m machine) initramfs(t *testing.T, k kernel, plan string) string {
 	c.add("plan", 0o644, []byte(plan))
 	m.plain(t, at("init"), "./internal/rig/guest", false)
 	m.plain(t, at("scenes.test"), "./internal/rig/scenes", true)
-	m.libusb(t, at("tillgate"), ".", false)
-	m.libusb(t, at("usbhid.test"), "./usbhid", true)
+	command(t, nil, ".ci/static", m.name, at("tillgate"))
+	m.libusb(t, at("usbhid.test"), "./usbhid")
 	c.file(t, "init", at("init"))
 	for _, name := range []string{"tillgate", "usbhid.test", "scenes.test"} {
 		c.file(t, "bin/"+name, at(name))
-		c.libraries(t, at(name))
 	}
 	var order []byte
 	for _, file := range k.order(t, m.modules...) {

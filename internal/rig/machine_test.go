@@ -21,10 +21,11 @@ type machine struct {
 	kernel  string // the package that names it
 	goarch  string
 	goarm   string
-	qemu    []string
-	console string // of the kernel; the first serial port, on our standard output
-	args    string // further words for the kernel
-	dtb     string // in the kernel's package
+	cc      string
+	qemu    []string // with the console on standard output
+	console string   // of the kernel
+	args    string   // further words for the kernel
+	dtb     string   // below the kernel's folder
 	cables  []string
 	modules []string
 	halts   bool // it cannot power off
@@ -34,22 +35,50 @@ type machine struct {
 var usbModules = []string{"vhci-hcd", "cdc-acm", "usbhid", "hid-generic", "dummy_hcd", "libcomposite", "usb_f_acm"}
 
 // pciModules: QEMU's xHCI controller and the FTDI adapter behind it.
-var pciModules = []string{"xhci-pci", "ftdi_sio"}
+var pciModules = append([]string{"xhci-pci", "ftdi_sio"}, usbModules...)
 
-// The cables: each is a socket, with one port of the machine at either end.
-// The ports are found in the machine by their PCI slot.
+// The cables are sockets, with one port of the machine at either end. The ports
+// are found in the machine by their PCI slot. The near end of the first one is
+// an 8250 or a PL011.
 var pciCables = []string{
 	"-chardev", "socket,id=a1,path={dir}/a,server=on,wait=off", "-chardev", "socket,id=a2,path={dir}/a",
-	"-device", "pci-serial,chardev=a1,addr=0x10", "-device", "pci-serial,chardev=a2,addr=0x11",
+	"-device", "pci-serial,chardev=a2,addr=0x11",
 	"-chardev", "socket,id=b1,path={dir}/b,server=on,wait=off", "-chardev", "socket,id=b2,path={dir}/b",
 	"-device", "qemu-xhci,addr=0x12", "-device", "usb-serial,chardev=b1", "-device", "pci-serial,chardev=b2,addr=0x13",
 }
 
+var (
+	near8250  = append([]string{"-device", "pci-serial,chardev=a1,addr=0x10"}, pciCables...)
+	nearPL011 = append([]string{"-serial", "chardev:a1"}, pciCables...)
+)
+
+// pciConsole leaves a machine's own UART to a terminal.
+var pciConsole = []string{"-chardev", "stdio,id=console", "-device", "pci-serial,chardev=console,addr=0x2"}
+
+// machines: the first is the quick one.
 var machines = []machine{
 	{
-		name: "amd64", debian: "amd64", kernel: "linux-image-amd64", goarch: "amd64",
-		qemu: []string{"qemu-system-x86_64", "-M", "pc", "-cpu", "max", "-m", "512", "-smp", "1"}, console: "ttyS0",
-		args: "8250.nr_uarts=8", cables: pciCables, modules: append(usbModules, pciModules...),
+		name: "amd64", debian: "amd64", kernel: "linux-image-amd64", goarch: "amd64", cc: "x86_64-linux-gnu-gcc",
+		qemu: []string{"qemu-system-x86_64", "-M", "pc", "-cpu", "max", "-m", "512", "-serial", "stdio"}, console: "ttyS0",
+		args: "8250.nr_uarts=8", cables: near8250, modules: pciModules,
+	},
+	{
+		name: "arm64", debian: "arm64", kernel: "linux-image-arm64", goarch: "arm64", cc: "aarch64-linux-gnu-gcc",
+		qemu: append([]string{"qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", "512"}, pciConsole...), console: "ttyS0",
+		args: "8250.nr_uarts=8", cables: nearPL011, modules: pciModules,
+	},
+	{
+		name: "armv7", debian: "armhf", kernel: "linux-image-armmp", goarch: "arm", goarm: "7", cc: "arm-linux-gnueabihf-gcc",
+		qemu: append([]string{"qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15", "-m", "512"}, pciConsole...), console: "ttyS0",
+		args: "8250.nr_uarts=8", cables: nearPL011, modules: pciModules,
+	},
+	{
+		// A Raspberry Pi Zero has no PCI, and QEMU's has no power management.
+		name: "armv6", debian: "armel", kernel: "linux-image-rpi", goarch: "arm", goarm: "6", cc: "arm-linux-gnueabi-gcc",
+		qemu: []string{"qemu-system-arm", "-M", "raspi0", "-serial", "stdio"}, console: "ttyAMA0,115200",
+		args:    "initcall_blacklist=bcm2835_power_driver_init,bcm2835_pm_driver_init",
+		dtb:     "usr/lib/linux-image-*/bcm2835-rpi-zero.dtb",
+		modules: usbModules, halts: true,
 	},
 }
 
@@ -70,9 +99,12 @@ func (m machine) run(t *testing.T, k kernel, initramfs string, hear func(line st
 	}
 	defer os.RemoveAll(dir)
 	args := append(m.qemu[1:len(m.qemu):len(m.qemu)],
-		"-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
+		"-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", k.image(t), "-initrd", initramfs,
 		"-append", strings.TrimSpace("console="+m.console+" panic=-1 quiet loglevel=3 "+m.args))
+	if m.dtb != "" {
+		args = append(args, "-dtb", glob(t, filepath.Join(k.dir, m.dtb))[0])
+	}
 	for _, a := range m.cables {
 		args = append(args, strings.ReplaceAll(a, "{dir}", dir))
 	}

@@ -25,10 +25,6 @@ const highSpeed = 3
 // on the cable that it returns. It takes root (CAP_SYS_ADMIN in the first user
 // namespace) and the module vhci-hcd; the error says which is missing.
 func Attach() (cable net.Conn, err error) {
-	port, err := freePort(controller)
-	if err != nil {
-		return nil, err
-	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a USB/IP cable: %w", err)
@@ -40,14 +36,29 @@ func Attach() (cable net.Conn, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a USB/IP cable: %w", err)
 	}
-	// port, descriptor, bus and number of the device on its own machine, speed
-	line := fmt.Sprintf("%d %d %d %d", port, pair[1], 1<<16|(port+1), highSpeed)
-	if err := os.WriteFile(filepath.Join(controller, "attach"), []byte(line), 0); err != nil {
-		cable.Close()
-		return nil, attachError(err)
+	// Somebody else may take the port between the look and the write.
+	for range attempts {
+		port, err := freePort(controller)
+		if err != nil {
+			cable.Close()
+			return nil, err
+		}
+		// port, descriptor, bus and number of the device on its own machine, speed
+		line := fmt.Sprintf("%d %d %d %d", port, pair[1], 1<<16|(port+1), highSpeed)
+		if err = os.WriteFile(filepath.Join(controller, "attach"), []byte(line), 0); err == nil {
+			return cable, nil
+		}
+		if !errors.Is(err, syscall.EBUSY) {
+			cable.Close()
+			return nil, attachError(err)
+		}
 	}
-	return cable, nil
+	cable.Close()
+	return nil, errors.New("attach a USB device: others took every free port first; try again")
 }
+
+// attempts to get a free port.
+const attempts = 16
 
 func attachError(err error) error {
 	switch {
@@ -55,8 +66,6 @@ func attachError(err error) error {
 		return fmt.Errorf("attach a USB device: this kernel has no virtual USB controller: `sudo modprobe vhci-hcd` (on Debian it is in the kernel's package)")
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("attach a USB device: only root may: run it with sudo, or serve it over TCP and let root attach it with usbip")
-	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EBUSY):
-		return fmt.Errorf("attach a USB device: %w: somebody else took the port at the same moment; try again", err)
 	}
 	return fmt.Errorf("attach a USB device: %w", err)
 }

@@ -112,32 +112,34 @@ func start(t *testing.T, terminals ...*terminal) *box {
 	return b
 }
 
-func (b *box) status(name string) payment.TerminalStatus {
+func (b *box) status(t *testing.T, name string) payment.TerminalStatus {
+	t.Helper()
 	s, err := b.client.Status(context.Background())
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-	for _, t := range s.Terminals {
-		if t.Name == name {
-			return t
+	for _, x := range s.Terminals {
+		if x.Name == name {
+			return x
 		}
 	}
-	b.t.Fatalf("there is no terminal %s", name)
+	t.Fatalf("there is no terminal %s", name)
 	return payment.TerminalStatus{}
 }
 
 func (b *box) sellable(t *testing.T, x *terminal) {
 	t.Helper()
-	await(t, x.name+" sells", func() bool { return b.status(x.name).Sellable })
+	await(t, x.name+" sells", func() bool { return b.status(t, x.name).Sellable })
 }
 
 // pay takes one payment by the command line and returns its exit status.
-func (b *box) pay(x *terminal, id string, amount string) (int, string) {
+func (b *box) pay(t *testing.T, x *terminal, id string, amount string) (int, string) {
+	t.Helper()
 	cmd := exec.Command("tillgate", "pay", amount, "--terminal", x.name, "--id", id, "--json")
 	cmd.Env = append(os.Environ(), "TILLGATE_SOCKET="+filepath.Join(b.dir, "run/tillgate.sock"))
 	out, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return cmd.ProcessState.ExitCode(), string(out)
 }

@@ -12,7 +12,7 @@ func TestHotplug(t *testing.T) {
 	inMachine(t)
 	usb, _ := wires(t)
 	for _, x := range usb {
-		x.plug()
+		x.plug(t)
 	}
 	b := start(t, usb...)
 	for _, x := range usb {
@@ -21,15 +21,15 @@ func TestHotplug(t *testing.T) {
 	for _, x := range usb {
 		begun := time.Now()
 		x.unplug()
-		await(t, x.name+" is offline", func() bool { return b.status(x.name).Link == payment.LinkOffline })
+		await(t, x.name+" is offline", func() bool { return b.status(t, x.name).Link == payment.LinkOffline })
 		gone := time.Since(begun)
 		for _, y := range usb {
-			if y != x && b.status(y.name).Link != payment.LinkOnline {
+			if y != x && b.status(t, y.name).Link != payment.LinkOnline {
 				t.Errorf("%s is gone with %s", y.name, x.name)
 			}
 		}
 		begun = time.Now()
-		x.plug()
+		x.plug(t)
 		b.sellable(t, x)
 		t.Logf("%s: offline %v after it was pulled out, selling %v after it was plugged in", x.name, gone.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
 		if gone > heartbeat/2 {

@@ -18,6 +18,10 @@ func wires(t *testing.T) (usb, serial []*terminal) {
 		newUSB(t, "bulk", "qfpay", "usb:1209:0003", usbip.Bulk, 3),
 		newUSB(t, "hid", "ecrvn", "usb:1209:0004?as=hid", usbip.HID, 4),
 	}
+	if !exists("/sys/bus/pci/devices") {
+		t.Log("this machine has no PCI, and so no cables between serial ports")
+		return usb, nil
+	}
 	near := "/dev/ttyAMA0"
 	if machineName() == "x86_64" {
 		near = uart(t, "10")
@@ -35,7 +39,7 @@ func TestPayments(t *testing.T) {
 	inMachine(t)
 	usb, serial := wires(t)
 	for _, x := range usb {
-		x.plug()
+		x.plug(t)
 	}
 	all := append(usb, serial...)
 	b := start(t, all...)
@@ -52,7 +56,7 @@ func TestPayments(t *testing.T) {
 func (b *box) payOnce(t *testing.T, x *terminal) {
 	b.sellable(t, x)
 	id := "first-" + x.name
-	if code, out := b.pay(x, id, "5000"); code != 0 {
+	if code, out := b.pay(t, x, id, "5000"); code != 0 {
 		t.Fatalf("exit status %d: %s", code, out)
 	}
 	r := b.final(t, id)

@@ -46,7 +46,7 @@ func TestUnplugged(t *testing.T) {
 	inMachine(t)
 	usb, _ := wires(t)
 	for _, x := range usb {
-		x.plug()
+		x.plug(t)
 	}
 	b := start(t, usb...)
 	played := make(chan int, len(usb))
@@ -90,7 +90,7 @@ func (b *box) pulled(t *testing.T, x *terminal, id string, m moment) {
 	charged := x.charged()
 	r := b.during(t, x, id, m)
 	x.unplug()
-	x.plug()
+	x.plug(t)
 	if r.Status != payment.ReplyAccepted {
 		if n := x.charged(); n != charged {
 			t.Errorf("%v: refused, and the bank charged %d times", m, n-charged)
@@ -128,7 +128,7 @@ func (b *box) during(t *testing.T, x *terminal, id string, m moment) payment.Rep
 		x.tellAt(-1, nil)
 		select {
 		case <-x.unplugged():
-			x.plug()
+			x.plug(t)
 		default:
 		}
 	}

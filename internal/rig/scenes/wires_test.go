@@ -109,11 +109,11 @@ func newUSB(t *testing.T, name, driver, address string, kind usbip.Kind, product
 
 // plug attaches the device and waits until the kernel has given it its port, if
 // it has one.
-func (x *terminal) plug() {
-	x.t.Helper()
+func (x *terminal) plug(t *testing.T) {
+	t.Helper()
 	cable, err := usbip.Attach()
 	if err != nil {
-		x.t.Fatal(err)
+		t.Fatal(err)
 	}
 	out := make(chan struct{})
 	x.mu.Lock()
@@ -127,15 +127,15 @@ func (x *terminal) plug() {
 		}
 	}()
 	if x.tty != "" {
-		x.follow()
+		x.follow(t)
 	}
 }
 
 // follow makes the link lead to the port of the device with our serial number.
-func (x *terminal) follow() {
-	x.t.Helper()
+func (x *terminal) follow(t *testing.T) {
+	t.Helper()
 	var port string
-	await(x.t, "a port for "+x.name, func() bool {
+	await(t, "a port for "+x.name, func() bool {
 		ttys, _ := filepath.Glob("/sys/class/tty/ttyACM*")
 		for _, tty := range ttys {
 			at, _ := filepath.EvalSymlinks(filepath.Join(tty, "device")) // the interface, below the device
@@ -148,7 +148,7 @@ func (x *terminal) follow() {
 		return false
 	})
 	if err := errors.Join(os.MkdirAll(filepath.Dir(x.tty), 0o755), os.Symlink(port, x.tty+".new"), os.Rename(x.tty+".new", x.tty)); err != nil {
-		x.t.Fatal(err)
+		t.Fatal(err)
 	}
 }
 

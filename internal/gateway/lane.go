@@ -212,6 +212,9 @@ func (l *lane) wait(ctx context.Context, term link.Terminal, d time.Duration) {
 			return
 		case <-l.woken:
 			return
+		case <-l.cfg.Plugged:
+			l.failures = min(l.failures, 1) // what just came may take a moment
+			return
 		case j := <-l.jobs:
 			l.pulse.within(exchange)
 			if l.unready(ctx, term, j) != nil {

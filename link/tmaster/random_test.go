@@ -20,7 +20,7 @@ func TestRandom(t *testing.T) {
 		"confirm-lost", "confirm-mute", "approve+continue", "approve+discount", "approve+slow:2s", "approve",
 	}
 	dir := t.TempDir()
-	for seed := range uint64(12) {
+	for seed := range uint64(5) {
 		synctest.Test(t, func(t *testing.T) {
 			dice := rand.New(rand.NewPCG(seed, 1))
 			c := Config{Ledger: filepath.Join(dir, fmt.Sprint(seed)), ConfirmWithin: 30 * time.Second, Batch: 12, Script: script}

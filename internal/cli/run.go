@@ -92,6 +92,7 @@ type box struct {
 	socket  *control.Server
 	notices *notify.Server // nil: nobody tells by himself
 	sims    []link.Simulator
+	hotplug hotplug
 }
 
 // run starts everything, and ends everything in the order that loses nothing
@@ -129,6 +130,7 @@ func (b *box) run(ctx context.Context) (err error) {
 			return e.Run(edging)
 		})
 	}
+	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })
 	watching := make(chan struct{})
@@ -194,6 +196,7 @@ func (b *box) open(rest context.Context) error {
 		}
 	}
 	now := clockOf(c.Clock)
+	b.hotplug.log = b.log
 	var err error
 	if b.journal, err = store.Open(b.storeOptions()); err != nil {
 		return err

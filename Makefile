@@ -72,8 +72,17 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 .PHONY: crash
-crash: ## the whole crash matrix, and KILLS (1000) kills of the real binary
+crash: ## the whole crash matrix, every byte of the drivers' lines, and KILLS (1000) kills of the real binary
 	CRASH=all KILLS=$(KILLS) go test -v -count=1 -timeout 120m -run 'CrashMatrix|ClockOff|Mutations|Killed' ./internal/crashtest
+	CRASH=all go test -count=1 -timeout 60m -run Conformance ./link/...
+
+.PHONY: rig
+rig: ## the release binary in a QEMU machine with Debian's kernel: USB, UARTs, pulled plugs (needs qemu-system-x86)
+	RIG=quick go test -v -count=1 -timeout 30m -run TestRig ./internal/rig
+
+.PHONY: rig-all
+rig-all: ## the same on every architecture, with every moment at which a plug can be pulled
+	RIG=all go test -v -count=1 -timeout 120m -run TestRig ./internal/rig
 
 .PHONY: bench
 bench: ## the goals of docs/performance.md and all other benchmarks: BENCH=pattern, BENCHTIME (1s), HISTORY=payments in the journal (0), HISTORY_DIR keeps them

@@ -21,4 +21,5 @@
 //	2  the command line was not understood
 //	3  declined, cancelled, failed or reversed: not paid
 //	4  in doubt, or a reversal that cannot be made: a person has to look
+//	78 run: the configuration cannot be used; starting again does not help
 package cli

@@ -8,18 +8,19 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
-	"time"
-
-	"github.com/coreos/go-systemd/v22/daemon"
 
 	"tillgate/internal/broker"
 	"tillgate/internal/config"
 	"tillgate/internal/control"
 	"tillgate/internal/gateway"
+	"tillgate/internal/notify"
+	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/mqtt"
 	"tillgate/store"
+	"tillgate/systemd"
 )
 
 type runCmd struct {
@@ -39,13 +40,13 @@ func (r *runCmd) Run(a *app) error {
 	c, err := config.Load(r.File, a.drivers)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%w: make one with `tillgate config example`, or try `tillgate demo`, which needs none", err)
+			err = fmt.Errorf("%w: make one with `tillgate config example`, or try `tillgate demo`, which needs none", err)
 		}
-		return err
+		return &exit{exitConfig, err.Error()}
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b := &box{config: c, version: a.version, log: logger(a, c), ready: func(*box) { notify(daemon.SdNotifyReady) }}
+	b := &box{config: c, version: a.version, log: logger(a, c), ready: func(*box) { systemd.Ready() }}
 	return b.run(ctx)
 }
 
@@ -56,8 +57,6 @@ func logger(a *app, c config.Config) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(a.Err, o))
 }
-
-func notify(state string) { _, _ = daemon.SdNotify(false, state) } // without systemd nobody listens
 
 type brokerCmd struct{}
 
@@ -73,7 +72,8 @@ func (brokerCmd) Run(a *app) error {
 //
 //	terminals ◄── link ──► gateway ──► store (journal and outbox)
 //	                          ▲            │
-//	   control socket ────────┤            ▼
+//	   control socket ────────┤            │
+//	   notify (HTTPS) ────────┤            ▼
 //	   commands of mqtt ──────┴───── mqtt, one edge a destination ──► brokers
 //	                                         embedded broker, a child ──┘
 type box struct {
@@ -90,7 +90,9 @@ type box struct {
 	edges   []*mqtt.Edge
 	before  uint64 // newest event of earlier runs
 	socket  *control.Server
+	notices *notify.Server // nil: nobody tells by himself
 	sims    []link.Simulator
+	hotplug hotplug
 }
 
 // run starts everything, and ends everything in the order that loses nothing
@@ -114,6 +116,10 @@ func (b *box) run(ctx context.Context) (err error) {
 		others.start("embedded broker", fail, func() error { return b.broker.Run(rest) })
 	}
 	others.start("control socket", fail, func() error { return b.socket.Serve(rest) })
+	if b.notices != nil {
+		others.start("notification listener", fail, func() error { return b.notices.Serve(rest) })
+		b.log.Info("listening for notifications", "address", b.notices.Addr().String(), "senders", len(b.config.Notify.Senders))
+	}
 	for _, e := range b.edges {
 		edges.start("mqtt", fail, func() error {
 			if b.broker != nil && e.State().Destination == local {
@@ -124,53 +130,61 @@ func (b *box) run(ctx context.Context) (err error) {
 			return e.Run(edging)
 		})
 	}
+	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })
-	watch := b.watch(rest)
+	watching := make(chan struct{})
+	go func() { defer close(watching); b.watch(rest) }()
 	b.log.Info("gateway started", "box", b.config.Box, "terminals", len(b.config.Terminals), "socket", b.config.Socket, "journal", b.config.Data)
 	if b.ready != nil {
 		b.ready(b)
 	}
 
 	<-ctx.Done()
-	notify(daemon.SdNotifyStopping)
+	systemd.Stopping()
 	b.log.Info("gateway is stopping", "box", b.config.Box)
 	lanes.wait()
 	stopEdges()
 	edges.wait()
 	stopRest()
 	others.wait()
-	<-watch
+	<-watching
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return nil
 }
 
-// watch tells systemd's watchdog that the gateway still answers, if systemd
-// asks for it. The channel is closed when it has ended.
-func (b *box) watch(ctx context.Context) <-chan struct{} {
-	ended := make(chan struct{})
-	every, err := daemon.SdWatchdogEnabled(false)
-	if err != nil || every == 0 {
-		close(ended)
-		return ended
-	}
-	go func() {
-		defer close(ended)
-		t := time.NewTicker(every / 3)
-		defer t.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-				b.gateway.Status() // blocks if the gateway does
-				notify(daemon.SdNotifyWatchdog)
-			}
+// watch tells systemd how the box stands, and that its lanes get on with their
+// work. It returns when ctx has ended.
+func (b *box) watch(ctx context.Context) {
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { systemd.Watch(ctx, systemd.Interval(), b.gateway.Stuck, b.log) })
+	for {
+		changed := b.gateway.Changed()
+		systemd.Status(inShort(b.gateway.Status()))
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
 		}
-	}()
-	return ended
+	}
+}
+
+// inShort is the box in one line, for `systemctl status`.
+func inShort(s payment.Status) string {
+	sells := 0
+	for _, t := range s.Terminals {
+		if t.Sellable {
+			sells++
+		}
+	}
+	text := fmt.Sprintf("%d of %d terminals can sell", sells, len(s.Terminals))
+	for _, a := range s.Alerts {
+		text += ", " + string(a.Code)
+	}
+	return text
 }
 
 // open makes every part, in the order in which they need each other.
@@ -182,12 +196,13 @@ func (b *box) open(rest context.Context) error {
 		}
 	}
 	now := clockOf(c.Clock)
+	b.hotplug.log = b.log
 	var err error
 	if b.journal, err = store.Open(b.storeOptions()); err != nil {
 		return err
 	}
 	b.before = b.journal.LastSeq()
-	o := gateway.Options{Journal: b.journal, Now: now, Log: b.log, IDWindow: c.IDWindow.Std(), AwaitController: b.takesCommands()}
+	o := gateway.Options{Journal: b.journal, Now: now, Log: b.log, IDWindow: c.IDWindow.Std(), AwaitController: b.takesCommands(), Notices: c.Notify.Address != ""}
 	for _, t := range c.Terminals {
 		lane, err := b.terminal(rest, t)
 		if err != nil {
@@ -203,6 +218,11 @@ func (b *box) open(rest context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if c.Notify.Address != "" {
+		if err := b.notifier(); err != nil {
+			return err
+		}
+	}
 	if c.Local() {
 		if err := b.embed(); err != nil {
 			return err
@@ -215,6 +235,9 @@ func (b *box) close() error {
 	var errs []error
 	for _, s := range b.sims {
 		errs = append(errs, s.Close())
+	}
+	if b.notices != nil {
+		_ = b.notices.Close() // after Serve it is closed already
 	}
 	if b.journal != nil {
 		errs = append(errs, b.journal.Close())

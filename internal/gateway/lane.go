@@ -21,6 +21,7 @@ type lane struct {
 
 	jobs  chan job      // unbuffered: a lane that is not listening is busy
 	woken chan struct{} // the journal has news for this lane
+	pulse pulse
 
 	identity  string                         // of the terminal, as it says itself
 	blocked   payment.Reason                 // why it cannot sell, as it says itself
@@ -29,6 +30,8 @@ type lane struct {
 	deadlines map[payment.ID]time.Time       // of fulfilment
 	held      map[payment.ID]bool            // authorised and not to be looked up: this connection knows
 	repeats   map[payment.ID]int             // how often a reversal was sent again
+	unsent    map[payment.ID]int             // how often the line broke before an owed reversal or refund was sent
+	toSend    map[payment.ID]bool            // begun, and certainly not sent: nobody has to be asked about it
 	sold      []sale                         // approved in the last 24 hours, for the cap
 	reconcile reconcileState
 	failures  int  // connections that failed in a row
@@ -62,7 +65,7 @@ func newLane(g *Gateway, t Terminal) *lane {
 		g: g, cfg: t, log: g.log.With("terminal", t.Name),
 		jobs: make(chan job), woken: make(chan struct{}, 1),
 		quietFrom: map[payment.ID]time.Time{}, answers: map[payment.ID]payment.Outcome{}, deadlines: map[payment.ID]time.Time{},
-		held: map[payment.ID]bool{}, repeats: map[payment.ID]int{}, asked: map[payment.ID]bool{},
+		held: map[payment.ID]bool{}, repeats: map[payment.ID]int{}, unsent: map[payment.ID]int{}, toSend: map[payment.ID]bool{}, asked: map[payment.ID]bool{},
 	}
 }
 
@@ -94,6 +97,8 @@ func (l *lane) offer(ctx context.Context, c payment.Command, patience time.Durat
 // run is the life of a lane: open, settle, serve; a broken line, a crash and a
 // restart all take this road. soft ends new work, hard ends everything.
 func (l *lane) run(soft, hard context.Context) {
+	defer l.pulse.stop()
+	l.pulse.within(l.longest(0)) // behind a long history
 	l.remember(soft)
 	for soft.Err() == nil {
 		err := l.connection(soft, hard)
@@ -126,7 +131,8 @@ func (l *lane) away(err error) {
 
 // connection opens the terminal and stays with it until the line breaks.
 func (l *lane) connection(soft, hard context.Context) error {
-	ctx, cancel := context.WithTimeout(soft, 20*time.Second)
+	l.pulse.within(exchange)
+	ctx, cancel := context.WithTimeout(soft, exchange)
 	defer cancel()
 	term, err := l.cfg.Driver.Open(ctx, l.cfg.Link)
 	if err != nil {
@@ -198,6 +204,7 @@ func (l *lane) wait(ctx context.Context, term link.Terminal, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
+		l.pulse.within(d)
 		select {
 		case <-ctx.Done():
 			return
@@ -205,7 +212,11 @@ func (l *lane) wait(ctx context.Context, term link.Terminal, d time.Duration) {
 			return
 		case <-l.woken:
 			return
+		case <-l.cfg.Plugged:
+			l.failures = min(l.failures, 1) // what just came may take a moment
+			return
 		case j := <-l.jobs:
+			l.pulse.within(exchange)
 			if l.unready(ctx, term, j) != nil {
 				return // the line broke; whoever waits finds out with the next exchange
 			}

@@ -58,7 +58,7 @@ func (l *lane) prepare(ctx context.Context, term link.Terminal, r payment.Reques
 	if !ok {
 		return tx, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, exchange)
 	defer cancel()
 	baseline, err := b.Baseline(ctx, tx)
 	if err != nil {
@@ -98,6 +98,7 @@ func (l *lane) execute(hard context.Context, term link.Terminal, rec payment.Rec
 		patience = l.cfg.Timeout
 	}
 	timer := time.AfterFunc(patience, run.abort)
+	l.pulse.within(l.longest(patience))
 	var strays []payment.Outcome
 	o, err := term.Execute(hard, rec.Transaction, link.Dialogue{
 		Abort:    abort,
@@ -111,6 +112,7 @@ func (l *lane) execute(hard context.Context, term link.Terminal, rec payment.Rec
 		},
 	})
 	timer.Stop()
+	l.pulse.within(exchange)
 	l.setRunning(nil)
 	for _, s := range strays {
 		l.stray(s)
@@ -121,6 +123,9 @@ func (l *lane) execute(hard context.Context, term link.Terminal, rec payment.Rec
 	if link.Sent(err) {
 		l.log.Warn("exchange broken, outcome not known yet", "id", string(rec.ID), "err", err)
 		l.quietFrom[rec.ID] = time.Now()
+		return err
+	}
+	if l.notYet(rec) {
 		return err
 	}
 	o = payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondUnavailableDevice, Text: err.Error()}

@@ -20,17 +20,24 @@ func (l *lane) serve(soft, hard context.Context, term link.Terminal) error {
 			return nil
 		}
 		l.ready(open)
-		timer := time.NewTimer(time.Until(l.due(beat)))
+		idle := time.Until(l.due(beat))
+		timer := time.NewTimer(idle)
+		l.pulse.within(idle)
 		select {
 		case <-soft.Done():
 		case <-l.woken:
+		case <-l.cfg.Plugged:
+			err = l.heartbeat(soft, term)
+			beat = time.Now().Add(l.cfg.Heartbeat)
 		case j := <-l.jobs:
+			l.pulse.within(exchange)
 			err = l.serveJob(soft, hard, term, j)
 			beat = time.Now().Add(l.cfg.Heartbeat)
 			if l.blocked != "" {
 				beat = time.Now() // what it was asked may have been the way out
 			}
 		case <-timer.C:
+			l.pulse.within(exchange)
 			if !time.Now().Before(beat) {
 				err = l.heartbeat(soft, term)
 				beat = time.Now().Add(l.cfg.Heartbeat)
@@ -97,7 +104,7 @@ func (l *lane) heartbeat(ctx context.Context, term link.Terminal) error {
 		return nil
 	}
 	defer l.freeDevice()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, exchange)
 	defer cancel()
 	diagnosis, err := d.Diagnose(ctx)
 	l.blocked = diagnosis.Blocked
@@ -178,7 +185,7 @@ func ask[T any](ctx context.Context, l *lane, term link.Terminal, j job, questio
 		return nil
 	}
 	defer l.freeDevice()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, exchange)
 	defer cancel()
 	answer, err := question(ctx, able)
 	if errors.Is(err, link.ErrUnsupported) {

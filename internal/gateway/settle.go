@@ -41,6 +41,7 @@ func (l *lane) settle(soft, hard context.Context, term link.Terminal) error {
 }
 
 func (l *lane) settleAll(soft, hard context.Context, term link.Terminal, open []payment.Record) error {
+	l.pulse.within(l.longest(payment.MaxTimeout)) // another lane's customer on the same device
 	if l.takeDevice(soft) != nil {
 		return nil
 	}
@@ -84,11 +85,15 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	if o, ok := l.answers[rec.ID]; ok {
 		return l.conclude(hard, term, rec, o)
 	}
+	if l.toSend[rec.ID] {
+		return l.send(soft, hard, term, rec)
+	}
 	if rec.Operation.ReadsCard() {
 		text := "interrupted; no money moves by it: ask again"
 		return l.conclude(hard, term, rec, payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondAborted, Text: text})
 	}
-	ctx, cancel := context.WithTimeout(soft, 20*time.Second)
+	l.pulse.within(exchange)
+	ctx, cancel := context.WithTimeout(soft, exchange)
 	defer cancel()
 	o, err := l.lookUp(ctx, term, rec)
 	if soft.Err() != nil {

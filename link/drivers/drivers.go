@@ -9,6 +9,7 @@ import (
 	"tillgate/link/privat"
 	"tillgate/link/qfpay"
 	"tillgate/link/ssi"
+	"tillgate/link/zengi"
 )
 
 // All lists the drivers, in the order in which they are shown.
@@ -18,6 +19,7 @@ func All() []link.Driver {
 		privat.Driver(),
 		ssi.Driver(),
 		qfpay.Driver(),
+		zengi.Driver(),
 		bpos.Driver(),
 	}
 }

@@ -84,7 +84,7 @@ func TestOpenUART(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := verify(onlyDescriptor(t, name), Options{Baud: 9600, StopBits: StopBitsTwo}); err != nil {
+		if err := verify(onlyDescriptor(t, name), Options{Baud: 9600, DataBits: 8, StopBits: StopBitsTwo}); err != nil {
 			t.Error(err)
 		}
 		p.Close()

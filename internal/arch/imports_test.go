@@ -75,6 +75,8 @@ var rooms = []room{
 		why: "what all simulators have in common knows no protocol"},
 	{name: "link/tmaster", inside: []string{"link", "link/simulate", "internal/payment"},
 		why: "it is a terminal and its bank without a wire: drivers whose terminals are of this kind simulate with it and bring theirs"},
+	{name: "link/bpos/bridge/*", inside: []string{"link/bpos/bridge"}, outside: []string{"github.com/go-ole/go-ole", "golang.org/x/sys"},
+		why: "a bridge program is the library and the line protocol: it knows no gateway"},
 	{name: "link/bpos/bridge", inside: []string{"internal/payment"},
 		why: "the line protocol between the driver and the programs that load the vendor's library: those are built alone, for other systems"},
 	{name: "link/*", inside: []string{"link", "link/frame", "link/simulate", "link/tmaster", "link/bpos/bridge", "internal/payment"}, outside: []string{"github.com/creack/pty"},

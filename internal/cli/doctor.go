@@ -265,6 +265,12 @@ func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[strin
 	if d, ok := term.(link.Diagnoser); ok {
 		if what, err := d.Diagnose(ctx); err == nil {
 			f.Found = "it answers: " + what.Identity
+			if what.Blocked != "" {
+				f.Level, f.Found = warning, f.Found+"; it says that it cannot sell: "+string(what.Blocked)
+			}
+			if advice := what.Facts["advice"]; advice != "" {
+				f.Level, f.Next = warning, advice
+			}
 		} else {
 			f.Level, f.Found = warning, "it answers, and cannot say who it is: "+err.Error()
 		}

@@ -62,7 +62,7 @@ func reverseOnce(t *testing.T, s Subject, settings any, n int, kind Kind) (reach
 		what := fmt.Sprintf("reversal %s %d", kind, n)
 		o, err = b.sellOn(&line, &back, what)
 		reached = line.Reached()
-		b.wrap = nil
+		b.wrapNext(nil)
 		reversed := b.sim.Ledger()[0].Reversed
 		if err == nil && (o.Result == payment.Approved) != reversed || reversed && err != nil && !link.Sent(err) {
 			t.Errorf("%s: got %+v, %v, and reversed is %v", what, o, err, reversed)
@@ -94,7 +94,7 @@ func breakOnce(t *testing.T, s Subject, settings any, n int, kind Kind) (reached
 		tx := b.purchase()
 		o, err := b.sellOn(&line, &tx, what)
 		reached = line.Reached()
-		b.wrap = nil
+		b.wrapNext(nil)
 		b.judge(what, tx, o, err)
 		term := b.mustOpen()
 		defer term.Close()

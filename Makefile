@@ -67,7 +67,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 
 .PHONY: crash
 crash: ## the whole crash matrix, and KILLS (1000) kills of the real binary
-	CRASH=all KILLS=$(KILLS) go test -v -count=1 -timeout 120m -run 'CrashMatrix|ClockOff|Mutations|Killed' ./internal/crashtest
+	CRASH=all KILLS=$(KILLS) go test -v -count=1 -timeout 120m -run 'CrashMatrix|ClockOff|Mutations|Killed' ./internal/crashtest ./firmware
 
 .PHONY: bench
 bench: ## the goals of docs/performance.md and all other benchmarks: BENCH=pattern, BENCHTIME (1s), HISTORY=payments in the journal (0), HISTORY_DIR keeps them

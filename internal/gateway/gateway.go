@@ -30,6 +30,10 @@ type Options struct {
 	// Notices says that notifiers are configured: [Gateway.Notify] takes notices.
 	Notices bool
 
+	// Update starts to fetch the bundle at an address, or refuses; what comes of
+	// it is an event. nil: this box is not updated from here.
+	Update func(ctx context.Context, bundle string) error
+
 	// StopWithin bounds how long Run waits for customers who are paying when
 	// it is told to stop. 0 means 320 s, below systemd's TimeoutStopSec=330.
 	StopWithin time.Duration
@@ -71,6 +75,7 @@ type Gateway struct {
 
 	mu         sync.Mutex
 	flights    map[payment.ID]*flight
+	lease      *time.Timer // ends a hold
 	controller chan struct{}
 	connected  sync.Once
 	stopping   chan struct{}

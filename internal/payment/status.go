@@ -62,6 +62,8 @@ const (
 	AlertRetained     AlertCode = "retained-command"
 	AlertReconcile    AlertCode = "reconciliation-missed"
 	AlertOrphan       AlertCode = "terminal-missing"
+	AlertFirmware     AlertCode = "firmware-failed"
+	AlertChanged      AlertCode = "terminal-changed"
 )
 
 // Alert is raised until it is cleared.

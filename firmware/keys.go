@@ -111,3 +111,12 @@ func (r rotation) with(m Manifest, folder string) (rotation, error) {
 	}
 	return r, err
 }
+
+// IDs names the keys.
+func (ks Keys) IDs() []string {
+	ids := []string{}
+	for _, k := range ks {
+		ids = append(ids, keyID(k))
+	}
+	return ids
+}

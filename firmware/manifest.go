@@ -134,3 +134,6 @@ func (m Manifest) check() error {
 
 // fits says whether a program for machine m runs on a box that is one for own.
 func fits(m, own string) bool { return m == own || m == "armv6" && own == "armv7" }
+
+// Fits says whether the bundle is for a box that is a machine of this kind.
+func (m Manifest) Fits(machine string) bool { return fits(m.Machine, machine) }

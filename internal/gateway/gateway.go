@@ -30,6 +30,10 @@ type Options struct {
 	// Notices says that notifiers are configured: [Gateway.Notify] takes notices.
 	Notices bool
 
+	// Held: nothing is sold until Release. A version of the box that is on
+	// trial holds from its first moment.
+	Held bool
+
 	// Update starts to fetch the bundle at an address, or refuses; what comes of
 	// it is an event. nil: this box is not updated from here.
 	Update func(ctx context.Context, bundle string) error
@@ -113,6 +117,7 @@ func New(opt Options) (*Gateway, error) {
 		g.journal = noticed{opt.Journal, g}
 	}
 	g.board.init()
+	g.board.state.held = opt.Held
 	if !opt.AwaitController {
 		g.ControllerConnected()
 	}

@@ -21,6 +21,7 @@ const maxAddress = 1024
 
 const (
 	schemeSerial = "serial"
+	schemeUART   = "uart"
 	schemeUSB    = "usb"
 	schemeTCP    = "tcp"
 	schemeHTTP   = "http"
@@ -36,6 +37,7 @@ type Address struct {
 	host   string   // host:port of tcp, http and https
 	url    *url.URL // of http, https and sim
 	serial serialio.Options
+	periph bool // of serial: open it through periph
 	usb    usbhid.Options
 }
 
@@ -60,8 +62,13 @@ func (a Address) URL() *url.URL {
 //	serial:///dev/serial/by-id/usb-X?baud=9600   or the bare path
 //	    baud=115200 bits=8 parity=none|odd|even|mark|space stop=1|2
 //	    flow=none|rtscts dtr=on|off rts=on|off
+//	    rs485=rts-high|rts-low   enable=GPIO17 reset=GPIO22 power=!GPIO27
+//	    wake=dtr-off,200ms,dtr-on
+//	uart:///dev/ttyAMA0                          the same, opened through periph's uartreg
 //	usb:0b00:0080?serial=123&port=1-1.4          USB vendor and product ids, in hex
 //	    the same baud, bits, parity and stop; usb:?port=1-1.4 for any ids
+//	    as=acm|bulk|hid interface=0..255, else the first part that carries bytes;
+//	    framing=count|raw report=1..255, how HID reports carry bytes
 //	tcp://192.168.1.20:8000
 //	http://192.168.1.20:8080/path                https:// likewise
 //	sim://ecrvn                                  a simulator of that driver
@@ -101,12 +108,15 @@ func parseAddress(s string) (Address, error) {
 	switch scheme {
 	case schemeSerial:
 		err = a.parseSerial(rest)
+	case schemeUART: // a serial port in every other respect
+		a.scheme, a.periph = schemeSerial, true
+		err = a.parseSerial(rest)
 	case schemeUSB:
 		err = a.parseUSB(rest)
 	case schemeTCP, schemeHTTP, schemeHTTPS, schemeSim:
 		err = a.parseURL()
 	default:
-		err = fmt.Errorf("scheme %q is unknown; there are serial, usb, tcp, http, https and sim", scheme)
+		err = fmt.Errorf("scheme %q is unknown; there are serial, uart, usb, tcp, http, https and sim", scheme)
 	}
 	return a, err
 }
@@ -122,7 +132,7 @@ func (a *Address) parseSerial(s string) error {
 		return errors.New("the path of a serial port begins with a slash: serial:///dev/ttyUSB0")
 	}
 	a.serial.Path = path.Clean(s)
-	q, err := parseQuery(raw, "baud", "bits", "parity", "stop", "flow", "dtr", "rts")
+	q, err := parseQuery(raw, "baud", "bits", "parity", "stop", "flow", "dtr", "rts", "rs485", "enable", "reset", "power", "wake")
 	if err != nil {
 		return err
 	}
@@ -154,14 +164,51 @@ func (a *Address) parseSerial(s string) error {
 	if o.RTSOff && o.Flow == serialio.FlowRTSCTS {
 		return errors.New("rts=off and flow=rtscts exclude each other")
 	}
+	return a.parseControl(q)
+}
+
+// parseControl reads the keys of what is around a port: GPIO lines, RS485, and
+// how the terminal is woken.
+func (a *Address) parseControl(q map[string]string) error {
+	o := &a.serial
+	if q["rs485"] != "" {
+		high, err := oneOf(q, "rs485", "rts-high", "rts-low")
+		if err != nil {
+			return err
+		}
+		o.RS485 = serialio.RS485{On: true, RTSLow: high == 1}
+		if o.Flow == serialio.FlowRTSCTS {
+			return errors.New("rs485 and flow=rtscts exclude each other")
+		}
+	}
+	o.Lines = serialio.Lines{Enable: q["enable"], Reset: q["reset"], Power: q["power"]}
+	o.Wake = q["wake"]
+	steps, err := serialio.ParseWake(o.Wake)
+	if err != nil {
+		return fmt.Errorf("wake=%s: %w", o.Wake, err)
+	}
+	for _, s := range steps {
+		if s.Line == "reset" && o.Lines.Reset == "" {
+			return errors.New("wake has a reset: name its line with reset=")
+		}
+	}
 	return nil
 }
+
+// PowerLine is the GPIO line that cuts the terminal's power, "" for none.
+func (a Address) PowerLine() string { return a.serial.Lines.Power }
+
+// ResetLine is the GPIO line that resets the terminal, "" for none.
+func (a Address) ResetLine() string { return a.serial.Lines.Reset }
+
+// SerialPath is the path of a serial address as configured, "" for others.
+func (a Address) SerialPath() string { return a.serial.Path }
 
 // parseUSB reads what follows "usb:".
 func (a *Address) parseUSB(s string) error {
 	s, raw, _ := strings.Cut(s, "?")
 	s = strings.TrimPrefix(s, "//")
-	q, err := parseQuery(raw, "serial", "port", "baud", "bits", "parity", "stop")
+	q, err := parseQuery(raw, "serial", "port", "as", "interface", "framing", "report", "baud", "bits", "parity", "stop")
 	if err != nil {
 		return err
 	}
@@ -182,6 +229,42 @@ func (a *Address) parseUSB(s string) error {
 		return err
 	}
 	a.usb.Line = usbhid.LineCoding{Baud: uint32(baud), DataBits: uint8(bits), Parity: uint8(parity), StopBits: uint8(stop)}
+	return a.parseUSBKind(q)
+}
+
+// parseUSBKind reads the keys that say which part of a USB device carries the
+// bytes, and how.
+func (a *Address) parseUSBKind(q map[string]string) error {
+	if q["as"] != "" {
+		kinds := []usbhid.Kind{usbhid.CDCACM, usbhid.Bulk, usbhid.HID}
+		i, err := oneOf(q, "as", "acm", "bulk", "hid")
+		if err != nil {
+			return err
+		}
+		a.usb.As = kinds[i]
+	}
+	if text, ok := q["interface"]; ok {
+		n, err := strconv.ParseUint(text, 10, 8)
+		if err != nil {
+			return fmt.Errorf("interface=%s: want 0 to 255", text)
+		}
+		a.usb.Interface = usbhid.Interface{Given: true, Number: uint8(n)}
+	}
+	if text, ok := q["report"]; ok {
+		n, err := strconv.ParseUint(text, 10, 8)
+		if err != nil || n == 0 {
+			return fmt.Errorf("report=%s: want 1 to 255", text)
+		}
+		a.usb.Report.ID = uint8(n)
+	}
+	raw, err := oneOf(q, "framing", "count", "raw")
+	if err != nil {
+		return err
+	}
+	a.usb.Report.Raw = raw == 1
+	if a.usb.As != usbhid.HID && a.usb.Report != (usbhid.Report{}) {
+		return errors.New("report and framing are for HID devices: add as=hid")
+	}
 	return nil
 }
 

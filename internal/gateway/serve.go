@@ -26,6 +26,9 @@ func (l *lane) serve(soft, hard context.Context, term link.Terminal) error {
 		select {
 		case <-soft.Done():
 		case <-l.woken:
+		case <-l.cfg.Plugged:
+			err = l.heartbeat(soft, term)
+			beat = time.Now().Add(l.cfg.Heartbeat)
 		case j := <-l.jobs:
 			l.pulse.within(exchange)
 			err = l.serveJob(soft, hard, term, j)
@@ -187,6 +190,10 @@ func ask[T any](ctx context.Context, l *lane, term link.Terminal, j job, questio
 	answer, err := question(ctx, able)
 	if errors.Is(err, link.ErrUnsupported) {
 		j.refuse(payment.Refuse(payment.ReasonUnsupported, "terminal %s: %v", l.cfg.Name, err))
+		return nil
+	}
+	if reason := payment.ReasonOf(err); reason != "" {
+		j.refuse(payment.Refuse(reason, "terminal %s: %v", l.cfg.Name, err))
 		return nil
 	}
 	if err != nil {

@@ -85,6 +85,9 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	if o, ok := l.answers[rec.ID]; ok {
 		return l.conclude(hard, term, rec, o)
 	}
+	if l.toSend[rec.ID] {
+		return l.send(soft, hard, term, rec)
+	}
 	if rec.Operation.ReadsCard() {
 		text := "interrupted; no money moves by it: ask again"
 		return l.conclude(hard, term, rec, payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondAborted, Text: text})
@@ -123,7 +126,7 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 		return l.conclude(hard, term, rec, o)
 	case errors.Is(err, link.ErrInProgress):
 		l.age()
-		return nil
+		return l.revive(soft, term, rec)
 	case rec.Operation == payment.Reversal && l.mayRepeat(rec):
 		return l.repeat(soft, hard, term, rec)
 	case rec.Operation == payment.Reconciliation: // it moves no money: say so and go on

@@ -122,7 +122,9 @@ func (t *terminal) run(ctx context.Context, w watch, method string, args ...any)
 		return a, err != nil || !(unsent(code) || a.fault == faultOpen || a.fault == faultNotOpen), err
 	}
 	a, err = t.follow(ctx, w)
-	return a, true, err
+	// COM drops S_FALSE: that the port is not open is seen only here.
+	notOpen := err == nil && a.result == resultError && (a.fault == faultOpen || a.fault == faultNotOpen)
+	return a, !notOpen, err
 }
 
 // failed reads why a method returned code.

@@ -4,6 +4,7 @@ package drivers
 
 import (
 	"tillgate/link"
+	"tillgate/link/bpos"
 	"tillgate/link/ecrvn"
 	"tillgate/link/privat"
 	"tillgate/link/qfpay"
@@ -19,6 +20,7 @@ func All() []link.Driver {
 		ssi.Driver(),
 		qfpay.Driver(),
 		zengi.Driver(),
+		bpos.Driver(),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,7 +98,8 @@ type bench struct {
 	settings any
 	sim      link.Simulator
 	dial     func(*bench) (ours, theirs link.Conn)
-	wrap     func(link.Conn) link.Conn // of the next connection, of all with Apart; nil: none
+	mu       sync.Mutex
+	wrap     func(link.Conn) link.Conn // of the next connection, of all with Apart; nil: none; under mu
 	n        int                       // attempts so far
 }
 
@@ -139,11 +141,8 @@ func (b *bench) open() (link.Terminal, error) {
 		Dial: func(context.Context) (link.Conn, error) {
 			ours, theirs := b.dial(b)
 			go b.sim.Serve(context.Background(), theirs)
-			if dials++; b.wrap != nil && dials > b.s.Dials {
-				ours = b.wrap(ours)
-				if !b.s.Apart {
-					b.wrap = nil
-				}
+			if dials++; dials > b.s.Dials {
+				ours = b.wrapped(ours)
 			}
 			return ours, nil
 		},
@@ -154,14 +153,35 @@ func (b *bench) open() (link.Terminal, error) {
 // together. line is the newest.
 func (b *bench) breakAt(line **Breaking, n int, kind Kind) {
 	*line = nil
-	b.wrap = func(c link.Conn) link.Conn {
+	b.wrapNext(func(c link.Conn) link.Conn {
 		if *line == nil {
 			*line = BreakAt(c, n, kind)
 		} else {
 			*line = (*line).Again(c)
 		}
 		return *line
+	})
+}
+
+// wrapNext wraps the next connection, with Apart all that follow. A driver that
+// makes connections by itself may be at it.
+func (b *bench) wrapNext(wrap func(link.Conn) link.Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wrap = wrap
+}
+
+func (b *bench) wrapped(c link.Conn) link.Conn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.wrap == nil {
+		return c
 	}
+	c = b.wrap(c)
+	if !b.s.Apart {
+		b.wrap = nil
+	}
+	return c
 }
 
 // mustOpen tries for ten minutes, as a lane would: a terminal that serves a

@@ -34,6 +34,7 @@ func Run(t *testing.T, s Subject) {
 	t.Run("check", s.check)
 	t.Run("explain", s.explain)
 	t.Run("pseudo-terminal", s.pty)
+	t.Run("loopback TCP", s.tcp)
 }
 
 // profiles runs f with the driver's own settings and with the subject's.

@@ -1,6 +1,7 @@
 package privat
 
 import (
+	"os"
 	"testing"
 
 	"tillgate/internal/payment"
@@ -21,7 +22,7 @@ func subject(t *testing.T) linktest.Subject {
 			s.Keypad = KeypadLocked
 			return s
 		},
-		Positional: true, Dials: 2,
+		Positional: true, Dials: 2, Stride: 7,
 		Approve: "approve", Decline: "decline:51", Cancel: "cancel", Slow: "slow:20s", SlowDecline: "slow:20s+decline:51",
 		Charged: []string{
 			"lost-answer", "half-answer", "garbage", "reboot", "charged:", "charged:0000", "charged:0010", "charged:0008", "charged:0009", "charged:0011",
@@ -46,9 +47,17 @@ func subject(t *testing.T) linktest.Subject {
 			"bad receipt":                      of(payment.Reversal, payment.Reference{Receipt: "6,1"}),
 			"completion without authorisation": of(payment.Completion, payment.Reference{Receipt: "1", RRN: "2"}),
 			"completion with a bad one":        of(payment.Completion, payment.Reference{Receipt: "1", RRN: "2", Auth: "a\x00b"}),
+			"service without a name":           {ID: "x", Operation: payment.ServicePayment, Amount: uah(1)},
+			"instalments given back plainly":   of(payment.Refund, payment.Reference{RRN: "1", Operation: payment.ServicePayment}),
+			"cash of the whole amount":         {ID: "x", Operation: payment.Purchase, Amount: uah(1), Cashback: uah(1)},
+			"cash without decimals":            {ID: "x", Operation: payment.Purchase, Amount: uah(1), Cashback: payment.Money{Minor: 1, Currency: "VND"}},
+			"merchant that is no number":       {ID: "x", Operation: payment.Purchase, Amount: uah(1), Merchant: "shop"},
 			"cash advance":                     of(payment.CashAdvance, payment.Reference{}),
 		},
 		Invalid: [][]byte{[]byte(`{"method":"Purchase"`), []byte(`{"a":1}`), frameOf(t, "handshake_response_broken_JSON"), []byte(`{"method":"Purchase","step":0,"params":{"amount":"1x"}}`)},
+	}
+	if os.Getenv("CRASH") == "all" {
+		s.Stride = 1
 	}
 	for _, name := range []string{"handshake_request", "handshake_response", "identify_response", "com9_trace_response"} {
 		s.Valid = append(s.Valid, frameOf(t, name))

@@ -40,8 +40,9 @@ var answers = map[string]code{
 
 // hosts are the codes of a transaction (QFPay's public table of status codes)
 // that say for certain what became of it. Codes that are not here, such as
-// 1102 (duplicate), 1143 (not paid yet), 1145 (in progress), 1204 (error of the
-// bank) and 1298 (network), leave it open.
+// 1102 (duplicate), 1136 (unknown, or not now), 1143 (not paid yet), 1145 (in
+// progress), 1181 (expired), 1204 (error of the bank) and 1298 (network), leave
+// it open.
 var hosts = map[string]code{
 	"0000": {done, "", "approved"},
 	"1103": {notDone, payment.CondMessageFormat, "format error"},
@@ -59,6 +60,17 @@ var hosts = map[string]code{
 	"1242": {notDone, payment.CondNotAllowed, "store not configured"},
 	"1243": {notDone, payment.CondNotAllowed, "store disabled"},
 	"1250": {notDone, payment.CondNotAllowed, "transaction forbidden"},
+	"1294": {notDone, payment.CondRefusal, "prohibited by the bank"},
+	"2005": {notDone, payment.CondInvalidCard, "payment code wrong or expired"},
+
+	// Of a refund.
+	"1150": {notDone, payment.CondNotAllowed, "the merchant's way of settling has no cancellation"},
+	"1155": {notDone, payment.CondRefusal, "refund denied"},
+	"1265": {notDone, payment.CondNotAllowed, "not refundable: a promotion, or between 23:30 and 0:30"},
+	"1269": {notDone, payment.CondRefusal, "the day's unsettled amount is less than the refund"},
+	"1270": {notDone, payment.CondNotAllowed, "the currency has no refund in part"},
+	"1271": {notDone, payment.CondNotAllowed, "the transaction has no refund in part"},
+	"1272": {notDone, payment.CondNotAllowed, "more than can be refunded"},
 }
 
 // packetErrors are the error types of chapter 9.4. A request that got one

@@ -25,9 +25,11 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	*t = ""
 	switch b[0] {
 	case '"':
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
+		s := string(b[1 : len(b)-1])
+		if strings.IndexByte(s, '\\') >= 0 || !utf8.ValidString(s) {
+			if err := json.Unmarshal(b, &s); err != nil {
+				return err
+			}
 		}
 		*t = text(clean(s))
 	case '{', '[', 'n':

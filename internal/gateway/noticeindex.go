@@ -11,8 +11,8 @@ import (
 
 const (
 	// maxIndex bounds how many payments notices can be matched to by other
-	// names than our id: about 300 bytes each.
-	maxIndex = 8192
+	// names than our id: about 700 bytes each, measured with all four names.
+	maxIndex = 4096
 	// indexBack is how far back a start reads for them: acquirers settle and
 	// repeat within days.
 	indexBack = 14 * 24 * time.Hour

@@ -82,7 +82,7 @@ func (s *Server) decode(ctx context.Context, d *sender, r link.NotifyRequest) (n
 // nobody here understands.
 func (s *Server) unreadable(d *sender, err error) {
 	d.log.Error("a genuine notice is not understood", "err", err)
-	s.options.Gateway.Raise(payment.AlertNotice, "a genuine notice of "+d.Name+" is not understood: "+err.Error()+"; capture one and try `tillgate certify`")
+	s.options.Gateway.Raise(payment.AlertNotice, "a notice of "+d.Name+": "+err.Error()+"; capture one and try `tillgate certify`")
 }
 
 // complain logs why a request was refused, once a minute at most: whoever sends

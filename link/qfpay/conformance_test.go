@@ -91,7 +91,7 @@ func apart(s linktest.Subject, wire string) linktest.Subject {
 
 // TestConformanceHTTPS: the same through TLS, with an authority of the
 // terminal's own and a key that is not the printed one. A handshake has
-// thousands of bytes; CRASH=all (make crash) breaks it at each of them.
+// thousands of bytes; with CRASH=all in the environment it is broken at each.
 func TestConformanceHTTPS(t *testing.T) {
 	s := secure(t, apart(subject(t), WireHTTP))
 	if s.Stride = 97; os.Getenv("CRASH") == "all" {

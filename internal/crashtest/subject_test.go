@@ -98,7 +98,7 @@ func onQFPay(name, wire string) subject {
 		},
 		settled: []string{
 			"approve", "decline:1201", "cancel", "cancel-charged", "charged:6002", "charged:1143", "charged:", "lost-answer", "half-answer", "garbage", "reboot",
-			"reboot-before", "mute", "busy", "late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+split:40+marks", "lost-answer+nameless",
+			"reboot-before", "mute", "busy", "late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+split:40+marks", "lost-answer+nameless", "hand-sale", "hand-after",
 		},
 		doubtful: []string{"foreign-query", "wrong-amount"},
 		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",

@@ -102,7 +102,7 @@ type onTerminal struct {
 type reconcileCmd struct {
 	onTerminal
 	Merchant string `help:"Which of the terminal's merchants, where each has a batch." placeholder:"ID"`
-	ID string `name:"id" help:"Id of the reconciliation. Default: a new one." placeholder:"ID"`
+	ID       string `name:"id" help:"Id of the reconciliation. Default: a new one." placeholder:"ID"`
 }
 
 func (reconcileCmd) Help() string {

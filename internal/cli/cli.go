@@ -55,6 +55,18 @@ type Table struct {
 	Settings  configCmd    `cmd:"" name:"config" group:"Box" help:"Check and explain the configuration."`
 	Firmware  firmwareCmd  `cmd:"" group:"Box" help:"Update this box, and see how it went."`
 	Version   versionCmd   `cmd:"" group:"Box" help:"Tell what this program is made of."`
+
+	Refund       refundCmd       `cmd:"" group:"Payments" help:"Give money back for an earlier payment."`
+	Preauthorize preauthorizeCmd `cmd:"" group:"Payments" help:"Reserve an amount on a card."`
+	Complete     completeCmd     `cmd:"" group:"Payments" help:"Take what was reserved, or less."`
+	CashAdvance  cashAdvanceCmd  `cmd:"" group:"Payments" help:"Give out cash for a card."`
+	Deposit      depositCmd      `cmd:"" group:"Payments" help:"Pay in to a card."`
+	Balance      balanceCmd      `cmd:"" group:"Payments" help:"Ask for the balance of a card."`
+
+	Totals   totalsCmd   `cmd:"" group:"Terminals" help:"Show the totals of a terminal's open batch."`
+	Diagnose diagnoseCmd `cmd:"" group:"Terminals" help:"Ask a terminal how it is."`
+	Print    printCmd    `cmd:"" group:"Terminals" help:"Print a receipt, totals, the journal or a document."`
+	Restart  restartCmd  `cmd:"" group:"Terminals" help:"Restart a terminal's payment application, or the terminal."`
 }
 
 // Streams are the three standard streams.

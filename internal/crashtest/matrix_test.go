@@ -36,7 +36,7 @@ func matrix(t *testing.T, on subject, mut mutation, of sample) iter.Seq[cell] {
 			if !yield(cell{sc.String(), found}) {
 				return
 			}
-			for _, br := range breaks(writes, operations) {
+			for _, br := range breaks(writes, operations, max(1, on.stride)) {
 				if n++; n%of.stride != 0 {
 					continue
 				}
@@ -55,7 +55,7 @@ type breakage struct {
 }
 
 // breaks lists all places at which a scene can break.
-func breaks(writes, operations int) (all []breakage) {
+func breaks(writes, operations, stride int) (all []breakage) {
 	add := func(prepare func(*box), format string, a ...any) {
 		all = append(all, breakage{fmt.Sprintf(format, a...), prepare})
 	}
@@ -69,7 +69,7 @@ func breaks(writes, operations int) (all []breakage) {
 		add(func(b *box) { b.later(after, b.unplug) }, "cable pulled after %v", after)
 		add(func(b *box) { b.later(after, b.kill) }, "killed after %v", after)
 	}
-	for n := 1; n <= operations; n++ {
+	for n := 1; n <= operations; n += stride {
 		for _, after := range []bool{false, true} {
 			add(func(b *box) { b.line.at, b.line.after = n, after }, "line broken at operation %d (after %v)", n, after)
 		}

@@ -55,9 +55,12 @@ var (
 		if rec, _ := b.store.Find("A1"); isFinal(rec) {
 			return nil // the break came before the terminal heard of it
 		}
+		if b.on.fulfil > 0 {
+			time.Sleep(time.Minute) // what waits for a confirmation is taken back by then
+		}
 		result := payment.Failed
-		if charged, _, _ := b.taken(); charged["A1"] > 0 {
-			result = payment.Approved // the person looks at the slip
+		if _, standing, _ := b.taken(); standing["A1"] > 0 {
+			result = payment.Approved // the person asks the bank
 		}
 		resolve := about(payment.VerbResolve, "A1")
 		resolve.Result, resolve.By, resolve.Reason, resolve.Force = result, "an", "slip", true

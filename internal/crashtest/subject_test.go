@@ -8,6 +8,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/bpos"
 	"tillgate/link/drivers"
 	"tillgate/link/ecrvn"
 	"tillgate/link/privat"
@@ -40,13 +41,17 @@ type subject struct {
 	// approvals confirmed may have less.
 	fulfil time.Duration
 
+	// stride breaks the line at each stride-th operation only, where an exchange is
+	// hundreds of lines that are alike. 0 is at each.
+	stride int
+
 	// profile is for the kills of the real binary, on a serial line: YAML in one
 	// line, with short times. "" is no kills.
 	profile string
 }
 
 func subjects() []subject {
-	return []subject{onECRVN(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onPrivat()}
+	return []subject{onECRVN(), onBPOS(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onPrivat()}
 }
 
 func onECRVN() subject {
@@ -117,6 +122,28 @@ func onPrivat() subject {
 		doubtful: []string{"swapped", "batch-closed", "wrong-amount"},
 		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",
 		profile: "{keypad: locked, pause: 0s, query_timeout: 1s}",
+	}
+}
+
+// onBPOS has the simulator behind the line of a bridge. What is not confirmed the
+// terminal takes back: the scripts cut between result and Confirm (confirm-lost),
+// and between Confirm and its answer (confirm-mute).
+func onBPOS() subject {
+	return subject{
+		name: "bpos", driver: bpos.Driver(), currency: "UAH", positional: true, fulfil: 10 * time.Second, stride: 7,
+		settings: func() any {
+			s := bpos.Driver().Settings().(*bpos.Settings)
+			s.Keypad, s.ConfirmWait = bpos.KeypadLocked, 40*time.Second
+			return s
+		},
+		settled: []string{
+			"approve", "decline:51", "cancel", "ended", "ended:1001", "charged:", "charged:68", "charged:1001", "charged:1004", "taken-back", "taken-back:1001", "lost-answer",
+			"half-answer", "garbage", "reboot", "reboot-before", "mute", "busy", "confirm-lost", "confirm-mute", "signature", "partial",
+			"late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s",
+		},
+		doubtful: []string{"swapped", "batch-closed", "wrong-amount"},
+		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",
+		profile: "{keypad: locked, confirm_wait: 31s, query_timeout: 1s, poll: 50ms}",
 	}
 }
 

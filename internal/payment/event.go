@@ -22,6 +22,8 @@ const (
 	EventGap            EventType = "gateway.gap"
 	EventTerminalLost   EventType = "terminal.offline"
 	EventTerminalReady  EventType = "terminal.online"
+
+	EventTerminalRecovery EventType = "terminal.recovery" // a step for a terminal that stays away
 )
 
 // Event is something that the journal announces, once durable, to everybody.

@@ -62,6 +62,7 @@ const (
 	AlertRetained     AlertCode = "retained-command"
 	AlertReconcile    AlertCode = "reconciliation-missed"
 	AlertOrphan       AlertCode = "terminal-missing"
+	AlertUnreachable  AlertCode = "terminal-unreachable"
 	AlertNotice       AlertCode = "notice-unreadable" // somebody who has the keys tells what nobody here understands; until a restart
 )
 

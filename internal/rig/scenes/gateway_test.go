@@ -66,7 +66,7 @@ func start(t *testing.T, terminals ...*terminal) *box {
 		if strings.Contains(profile, "%s") {
 			profile = fmt.Sprintf(profile, key)
 		}
-		fmt.Fprintf(&c, "  - name: %s\n    driver: %s\n    address: %q\n    longest: 8s\n    timeout: 5s\n%s", x.name, x.driver, x.address, profile)
+		fmt.Fprintf(&c, "  - name: %s\n    driver: %s\n    address: %q\n    longest: 8s\n    timeout: 5s\n%s%s", x.name, x.driver, x.address, profile, x.extra)
 	}
 	file := filepath.Join(b.dir, "tillgate.yaml")
 	if err := os.WriteFile(file, []byte(c.String()), 0o644); err != nil {

@@ -51,6 +51,7 @@ type terminal struct {
 	name    string
 	driver  string
 	address string
+	extra   string // further settings
 	sim     link.Simulator
 
 	usb *usbip.Device

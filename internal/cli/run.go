@@ -131,6 +131,9 @@ func (b *box) run(ctx context.Context) (err error) {
 		})
 	}
 	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
+	if b.config.PowerFail != "" {
+		others.start("power-fail input", fail, func() error { return b.watchPower(rest) })
+	}
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })
 	watching := make(chan struct{})

@@ -25,6 +25,7 @@ type Config struct {
 
 	MQTT            MQTT       `yaml:"mqtt" jsonschema_description:"Where commands come from and events go to."`
 	Notify          Notify     `yaml:"notify" jsonschema_description:"The listener for services that tell by themselves what became of a transaction."`
+	PowerFail       string     `yaml:"power_fail" jsonschema_description:"GPIO line that is active while the box runs on its battery, like GPIO4 or !gpiochip0:4 (active low). Nothing is sold meanwhile. Default: none."`
 	AllowSimulation bool       `yaml:"allow_simulation" jsonschema_description:"Allow sim:// terminals beside real ones. Never in a shop."`
 	Terminals       []Terminal `yaml:"terminals" jsonschema:"required,minItems=1,maxItems=32" jsonschema_description:"The card terminals of this box."`
 

@@ -63,6 +63,7 @@ const (
 	AlertReconcile    AlertCode = "reconciliation-missed"
 	AlertOrphan       AlertCode = "terminal-missing"
 	AlertUnreachable  AlertCode = "terminal-unreachable"
+	AlertPower        AlertCode = "power-failed"
 	AlertNotice       AlertCode = "notice-unreadable" // somebody who has the keys tells what nobody here understands; until a restart
 )
 

@@ -106,6 +106,9 @@ func (c tcpConn) closed(op string, err error) error {
 	return err
 }
 
+// USB is the vendor and product id of a usb address, 0 where it has none.
+func (a Address) USB() (vendor, product uint16) { return a.usb.Vendor, a.usb.Product }
+
 // Device is the key under which two lanes find out that they have the same
 // device: the resolved path of a serial port, host and port of a network
 // address whatever the protocol, the selection of a USB device. It is "" for a

@@ -62,6 +62,8 @@ func (a Address) URL() *url.URL {
 //	    flow=none|rtscts dtr=on|off rts=on|off
 //	usb:0b00:0080?serial=123&port=1-1.4          USB vendor and product ids, in hex
 //	    the same baud, bits, parity and stop; usb:?port=1-1.4 for any ids
+//	    as=acm|bulk|hid interface=0..255, else the first part that carries bytes;
+//	    framing=count|raw report=1..255, how HID reports carry bytes
 //	tcp://192.168.1.20:8000
 //	http://192.168.1.20:8080/path                https:// likewise
 //	sim://ecrvn                                  a simulator of that driver
@@ -161,7 +163,7 @@ func (a *Address) parseSerial(s string) error {
 func (a *Address) parseUSB(s string) error {
 	s, raw, _ := strings.Cut(s, "?")
 	s = strings.TrimPrefix(s, "//")
-	q, err := parseQuery(raw, "serial", "port", "baud", "bits", "parity", "stop")
+	q, err := parseQuery(raw, "serial", "port", "as", "interface", "framing", "report", "baud", "bits", "parity", "stop")
 	if err != nil {
 		return err
 	}
@@ -182,6 +184,42 @@ func (a *Address) parseUSB(s string) error {
 		return err
 	}
 	a.usb.Line = usbhid.LineCoding{Baud: uint32(baud), DataBits: uint8(bits), Parity: uint8(parity), StopBits: uint8(stop)}
+	return a.parseUSBKind(q)
+}
+
+// parseUSBKind reads the keys that say which part of a USB device carries the
+// bytes, and how.
+func (a *Address) parseUSBKind(q map[string]string) error {
+	if q["as"] != "" {
+		kinds := []usbhid.Kind{usbhid.CDCACM, usbhid.Bulk, usbhid.HID}
+		i, err := oneOf(q, "as", "acm", "bulk", "hid")
+		if err != nil {
+			return err
+		}
+		a.usb.As = kinds[i]
+	}
+	if text, ok := q["interface"]; ok {
+		n, err := strconv.ParseUint(text, 10, 8)
+		if err != nil {
+			return fmt.Errorf("interface=%s: want 0 to 255", text)
+		}
+		a.usb.Interface = usbhid.Interface{Given: true, Number: uint8(n)}
+	}
+	if text, ok := q["report"]; ok {
+		n, err := strconv.ParseUint(text, 10, 8)
+		if err != nil || n == 0 {
+			return fmt.Errorf("report=%s: want 1 to 255", text)
+		}
+		a.usb.Report.ID = uint8(n)
+	}
+	raw, err := oneOf(q, "framing", "count", "raw")
+	if err != nil {
+		return err
+	}
+	a.usb.Report.Raw = raw == 1
+	if a.usb.As != usbhid.HID && a.usb.Report != (usbhid.Report{}) {
+		return errors.New("report and framing are for HID devices: add as=hid")
+	}
 	return nil
 }
 

@@ -78,6 +78,21 @@ type Confirmer interface {
 	ConfirmWithin() time.Duration // FulfilWithin may not exceed it
 }
 
+// Completer is a Confirmer whose terminal shows some of an outcome only once it
+// was confirmed: the receipt, the RRN. It is asked right after Confirm, and gives
+// back o with what it learned; what it cannot read it leaves out.
+type Completer interface {
+	Complete(ctx context.Context, tx payment.Transaction, o payment.Outcome) payment.Outcome
+}
+
+// Rechecker is a Confirmer that finds a payment by what its approval said. It is
+// asked instead of Lookup what became of an approved payment whose Confirm may be
+// lost: the terminal kept it, took it back, or may still do either
+// ([ErrInProgress]). It never confirms.
+type Rechecker interface {
+	Recheck(ctx context.Context, tx payment.Transaction, o payment.Outcome, quiet time.Duration) (payment.Outcome, error)
+}
+
 // Diagnoser asks the terminal how it is, without moving money.
 type Diagnoser interface {
 	Diagnose(ctx context.Context) (Diagnosis, error)

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -31,6 +32,11 @@ type Notifier interface {
 	// The notices leave From and Payment to the gateway.
 	Decode(r NotifyRequest) ([]payment.Notice, error)
 }
+
+// ErrUnreadable is wrapped by an error of Decode about a request that is
+// genuine, but says something the notifier does not understand. A person is
+// told.
+var ErrUnreadable = errors.New("genuine, but not understood")
 
 // NotifyRequest is one HTTP request, read completely within the listener's
 // bounds.

@@ -1,8 +1,9 @@
-// Package usbhid opens terminals that are wired by USB, without the kernel's
-// serial driver: CDC-ACM (Ingenico Telium and the like) as a byte stream.
+// Package usbhid opens terminals that are wired by USB as byte streams, without
+// a driver of the kernel: CDC-ACM (Ingenico Telium and the like), a vendor's
+// bulk endpoints, and HID reports.
 //
-//	Read  ◄── ring ◄── pump ◄── bulk IN      one goroutine per direction;
-//	Write ──► ring ──► pump ──► bulk OUT     deadlines act on the rings
+//	Read  ◄── ring ◄── pump ◄── packet or report ◄── IN    a goroutine each way;
+//	Write ──► ring ──► pump ──► packet or report ──► OUT   deadlines act on the rings
 //
 // A transfer is never cancelled by a deadline: a cancelled transfer may have
 // moved bytes, and the stream would lose its place. Only Close cancels. If the
@@ -17,6 +18,8 @@
 // Open works through github.com/google/gousb, which panics where the kernel has
 // no USB at all; that becomes the error of the one terminal that wanted it.
 //
-// Rings and pumps are tested everywhere. What needs a real USB device (claiming
-// interfaces, detaching the kernel's driver, line coding) is not tested here.
+// Rings, pumps and reports are tested everywhere. What needs a kernel (claiming
+// interfaces, detaching its driver and giving it back, line coding, pulled
+// plugs) is tested with simulated devices wherever vhci-hcd is, which is what
+// `make rig` is for.
 package usbhid

@@ -17,18 +17,10 @@ import (
 // controlTimeout bounds each control request; gousb's own default is for ever.
 const controlTimeout = time.Second
 
-// Requests of USB CDC PSTN 1.2, 6.3.10 and 6.3.12, host to the interface.
-const (
-	classToInterface    = 0x21
-	setLineCoding       = 0x20
-	setControlLineState = 0x22
-	dtrAndRTS           = 0x0003
-)
-
 // Open claims the one device that o selects, takes it away from the kernel's
-// driver until it is plugged in again, sets its line, raises DTR and RTS, and
-// starts to read. It makes at most a few control requests, each bounded by a
-// second.
+// driver until it is closed, sets its line and raises DTR and RTS if it is a
+// serial port, and starts to read. It makes at most a few control requests,
+// each bounded by a second.
 func Open(ctx context.Context, o Options) (*Stream, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("open %v: %w", o, err)
@@ -57,7 +49,7 @@ func open(o Options, newContext func() *gousb.Context) (s *Stream, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %v: %w", o, err)
 	}
-	in, out, err := claim(dev, o.Line, &undo)
+	in, out, err := claim(dev, o, &undo)
 	if err != nil {
 		return nil, fmt.Errorf("open %v: %w", o, err)
 	}
@@ -129,93 +121,4 @@ func port(d *gousb.DeviceDesc) string {
 		hops[i] = strconv.Itoa(p)
 	}
 	return strconv.Itoa(d.Bus) + "-" + strings.Join(hops, ".")
-}
-
-// claim takes both interfaces of a CDC-ACM function and sets its line.
-func claim(d *gousb.Device, line LineCoding, undo *cleanup) (*gousb.InEndpoint, *gousb.OutEndpoint, error) {
-	number, err := d.ActiveConfigNum()
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the active configuration: %w", err)
-	}
-	acm, err := findACM(d.Desc.Configs[number])
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := d.SetAutoDetach(true); err != nil {
-		return nil, nil, fmt.Errorf("take the device from the kernel's driver: %w", err)
-	}
-	config, err := d.Config(number)
-	if err != nil {
-		return nil, nil, fmt.Errorf("take configuration %d: %w", number, err)
-	}
-	undo.add(func() { config.Close() })
-	control, err := config.Interface(acm.control.Number, acm.control.Alternate)
-	if err != nil {
-		return nil, nil, fmt.Errorf("claim interface %d: %w", acm.control.Number, err)
-	}
-	undo.add(control.Close)
-	data, err := config.Interface(acm.data.Number, acm.data.Alternate)
-	if err != nil {
-		return nil, nil, fmt.Errorf("claim interface %d: %w", acm.data.Number, err)
-	}
-	undo.add(data.Close)
-
-	to := uint16(acm.control.Number)
-	if _, err := d.Control(classToInterface, setLineCoding, 0, to, line.encode()); err != nil {
-		return nil, nil, fmt.Errorf("set the line: %w", err)
-	}
-	if _, err := d.Control(classToInterface, setControlLineState, dtrAndRTS, to, nil); err != nil {
-		return nil, nil, fmt.Errorf("raise DTR and RTS: %w", err)
-	}
-	in, err := data.InEndpoint(acm.in)
-	if err != nil {
-		return nil, nil, fmt.Errorf("bulk IN: %w", err)
-	}
-	out, err := data.OutEndpoint(acm.out)
-	if err != nil {
-		return nil, nil, fmt.Errorf("bulk OUT: %w", err)
-	}
-	return in, out, nil
-}
-
-// acm is a CDC-ACM function: where its control requests go, and the endpoints
-// of its data interface.
-type acm struct {
-	control, data gousb.InterfaceSetting
-	in, out       int
-}
-
-// findACM takes the first abstract control interface (class 2, subclass 2, USB
-// CDC 1.2, 4.3) and the first data interface with both bulk endpoints that
-// comes after it. gousb does not show the union descriptor, which would name
-// the pair.
-func findACM(c gousb.ConfigDesc) (acm, error) {
-	const abstractControl = 2
-	var a acm
-	seen := false
-	for _, i := range c.Interfaces {
-		for _, s := range i.AltSettings {
-			if !seen && s.Class == gousb.ClassComm && s.SubClass == abstractControl {
-				a.control, seen = s, true
-			}
-			if !seen || s.Class != gousb.ClassData {
-				continue
-			}
-			in, out := -1, -1
-			for _, e := range s.Endpoints {
-				switch {
-				case e.TransferType != gousb.TransferTypeBulk:
-				case e.Direction == gousb.EndpointDirectionIn:
-					in = e.Number
-				default:
-					out = e.Number
-				}
-			}
-			if in >= 0 && out >= 0 {
-				a.data, a.in, a.out = s, in, out
-				return a, nil
-			}
-		}
-	}
-	return acm{}, errors.New("it is not a CDC-ACM device: it has no abstract control interface with bulk data beside it")
 }

@@ -58,12 +58,12 @@ func TestFindACM(t *testing.T) {
 	one := func(number int, class gousb.Class, sub gousb.Class, e map[gousb.EndpointAddress]gousb.EndpointDesc) gousb.InterfaceDesc {
 		return gousb.InterfaceDesc{Number: number, AltSettings: []gousb.InterfaceSetting{{Number: number, Class: class, SubClass: sub, Endpoints: e}}}
 	}
-	got, err := findACM(gousb.ConfigDesc{Interfaces: []gousb.InterfaceDesc{
+	got, err := findFunction(gousb.ConfigDesc{Interfaces: []gousb.InterfaceDesc{
 		one(0, gousb.ClassVendorSpec, 0, bulk),
 		one(1, gousb.ClassComm, 2, notify),
 		one(2, gousb.ClassData, 0, nil), // as some have in their idle setting
 		one(3, gousb.ClassData, 0, bulk),
-	}})
+	}}, Options{})
 	if err != nil || got.control.Number != 1 || got.data.Number != 3 || got.in != 2 || got.out != 1 {
 		t.Errorf("found %+v, %v", got, err)
 	}
@@ -72,8 +72,49 @@ func TestFindACM(t *testing.T) {
 		"HID":     {Interfaces: []gousb.InterfaceDesc{one(0, gousb.ClassHID, 0, notify)}},
 		"no data": {Interfaces: []gousb.InterfaceDesc{one(0, gousb.ClassComm, 2, notify), one(1, gousb.ClassData, 0, notify)}},
 	} {
-		if _, err := findACM(config); err == nil {
+		if _, err := findFunction(config, Options{As: CDCACM}); err == nil {
 			t.Errorf("%s was taken for CDC-ACM", name)
+		}
+	}
+}
+
+func TestFindFunction(t *testing.T) {
+	both := map[gousb.EndpointAddress]gousb.EndpointDesc{
+		0x81: {Number: 1, Direction: gousb.EndpointDirectionIn, TransferType: gousb.TransferTypeBulk},
+		0x02: {Number: 2, Direction: gousb.EndpointDirectionOut, TransferType: gousb.TransferTypeBulk},
+	}
+	input := map[gousb.EndpointAddress]gousb.EndpointDesc{
+		0x83: {Number: 3, Direction: gousb.EndpointDirectionIn, TransferType: gousb.TransferTypeInterrupt},
+	}
+	composite := gousb.ConfigDesc{Interfaces: []gousb.InterfaceDesc{
+		{Number: 0, AltSettings: []gousb.InterfaceSetting{{Number: 0, Class: gousb.ClassHID, Endpoints: input}}},
+		{Number: 1, AltSettings: []gousb.InterfaceSetting{{Number: 1, Class: gousb.ClassVendorSpec, Endpoints: both}}},
+		{Number: 2, AltSettings: []gousb.InterfaceSetting{{Number: 2, Class: gousb.ClassVendorSpec, Endpoints: both}}},
+	}}
+	for _, c := range []struct {
+		o    Options
+		want string // "" is an interface
+		kind Kind
+		at   int
+		out  int
+	}{
+		{o: Options{}, kind: Bulk, at: 1, out: 2},
+		{o: Options{As: HID}, kind: HID, at: 0, out: -1},
+		{o: Options{Interface: Interface{true, 2}}, kind: Bulk, at: 2, out: 2},
+		{o: Options{Interface: Interface{true, 0}}, kind: HID, at: 0, out: -1},
+		{o: Options{As: CDCACM}, want: "it is not a CDC-ACM device"},
+		{o: Options{As: Bulk, Interface: Interface{true, 0}}, want: "nothing at interface 0 of a vendor's class"},
+		{o: Options{Interface: Interface{true, 9}}, want: "nothing that carries bytes at interface 9"},
+	} {
+		f, err := findFunction(composite, c.o)
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%+v: got %v, want %q", c.o, err, c.want)
+			}
+			continue
+		}
+		if err != nil || f.kind != c.kind || f.data.Number != c.at || f.out != c.out {
+			t.Errorf("%+v: got %+v, %v", c.o, f, err)
 		}
 	}
 }

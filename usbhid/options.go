@@ -23,7 +23,50 @@ type Options struct {
 	Vendor, Product uint16 // USB ids
 	Serial          string // the device's serial number
 	Port            string // where it is plugged in, as Linux names it: "1-1.4"
-	Line            LineCoding
+
+	As        Kind // how it carries bytes; "" is found out from its descriptors
+	Interface Interface
+	Line      LineCoding // of a CDC-ACM device
+	Report    Report     // of a HID device
+}
+
+// Kind is how a device carries a stream of bytes.
+type Kind string
+
+const (
+	CDCACM Kind = "acm"  // a serial port by USB CDC
+	Bulk   Kind = "bulk" // two bulk endpoints of a vendor's class
+	HID    Kind = "hid"  // reports
+)
+
+// Interface chooses one of a device's interfaces; the zero value is the first
+// that fits. Of a CDC-ACM device it is the control interface.
+type Interface struct {
+	Given  bool
+	Number uint8
+}
+
+// Report is how a HID device's reports carry bytes, both ways alike. The zero
+// value is no report ids and a count in front of the data. There is no standard
+// for it: look into the terminal's manual.
+//
+//	id, if not 0   count, unless raw   data          zeros up to the report's size
+//	1 byte         1 byte              count bytes
+type Report struct {
+	ID  uint8 // 0: the device has no report ids
+	Raw bool  // no count: all bytes of a report are data
+}
+
+// overhead is how many bytes of a report are not data.
+func (r Report) overhead() int {
+	n := 0
+	if r.ID != 0 {
+		n++
+	}
+	if !r.Raw {
+		n++
+	}
+	return n
 }
 
 // LineCoding is how a CDC-ACM device talks on its far side. Most terminals
@@ -68,6 +111,11 @@ func (o Options) check() error {
 	}
 	if o.Line.StopBits > 2 {
 		errs = append(errs, fmt.Errorf("%d stop bits: want 1 or 2", o.Line.StopBits))
+	}
+	switch o.As {
+	case "", CDCACM, Bulk, HID:
+	default:
+		errs = append(errs, fmt.Errorf("kind %q: want acm, bulk or hid", string(o.As)))
 	}
 	return errors.Join(errs...)
 }

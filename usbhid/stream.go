@@ -8,17 +8,15 @@ import (
 	"time"
 )
 
-// Sizes of the two rings and of one transfer. A transfer is a multiple of every
-// packet size a bulk endpoint can have (at most 1024), because a device that
-// sends more than was asked for loses it.
+// Sizes of the two rings, and the most that is moved at once.
 const (
 	ringSize     = 64 << 10
 	transferSize = 4 << 10
 )
 
-// inEndpoint and outEndpoint are the two ends of a bulk pipe, as gousb has
-// them. A call may move bytes and fail at once; it ends early only when ctx
-// does, or the device.
+// inEndpoint and outEndpoint are the two ends of a pipe, as gousb has them. A
+// call may move bytes and fail at once; it ends early only when ctx does, or
+// the device.
 type inEndpoint interface {
 	ReadContext(ctx context.Context, b []byte) (int, error)
 }

@@ -28,10 +28,11 @@ type Table struct {
 	Socket string `help:"Socket of the running gateway. Default: the one the configuration names, then the demo's." env:"TILLGATE_SOCKET" placeholder:"PATH"`
 	Config string `help:"Configuration file." env:"TILLGATE_CONFIG" default:"/etc/tillgate/tillgate.yaml" placeholder:"FILE"`
 
-	Run    runCmd    `cmd:"" group:"Box" help:"Run the gateway."`
-	Demo   demoCmd   `cmd:"" group:"Box" help:"Run everything with nothing configured, against a simulated terminal."`
-	Broker brokerCmd `cmd:"" hidden:"" help:"Be the embedded broker; started by the gateway."`
-	Doctor doctorCmd `cmd:"" group:"Box" help:"Find out why it does not work."`
+	Run      runCmd      `cmd:"" group:"Box" help:"Run the gateway."`
+	Demo     demoCmd     `cmd:"" group:"Box" help:"Run everything with nothing configured, against a simulated terminal."`
+	Broker   brokerCmd   `cmd:"" hidden:"" help:"Be the embedded broker; started by the gateway."`
+	Doctor   doctorCmd   `cmd:"" group:"Box" help:"Find out why it does not work."`
+	Discover discoverCmd `cmd:"" group:"Box" help:"Find ports and USB devices that may be terminals."`
 
 	Pay       payCmd       `cmd:"" group:"Payments" help:"Charge a card."`
 	Reverse   reverseCmd   `cmd:"" group:"Payments" help:"Take a payment back."`

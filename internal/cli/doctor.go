@@ -21,7 +21,8 @@ import (
 )
 
 type doctorCmd struct {
-	JSON bool `name:"json" help:"Print the findings as JSON, one a line."`
+	JSON  bool `name:"json" help:"Print the findings as JSON, one a line."`
+	Probe bool `help:"Try other speeds and protocols on serial ports that do not answer. It takes minutes, and the gateway must not run."`
 }
 
 func (doctorCmd) Help() string {
@@ -64,7 +65,7 @@ func (d *doctorCmd) Run(a *app) error {
 			fmt.Fprintf(a.Out, "         -> %s\n", f.Next)
 		}
 	}
-	a.examine(say)
+	a.examine(say, d.Probe)
 	if n > 0 {
 		return &exit{exitError, plural(n, "check") + " found something bad"}
 	}
@@ -73,7 +74,7 @@ func (d *doctorCmd) Run(a *app) error {
 
 // examine makes every check, from the ground up. The running gateway's own
 // configuration is the file; without one, what can be asked is the gateway.
-func (a *app) examine(say func(finding)) {
+func (a *app) examine(say func(finding), probe bool) {
 	checkClock(say)
 	c, configured := a.checkConfig(say)
 	if configured {
@@ -88,8 +89,9 @@ func (a *app) examine(say func(finding)) {
 	if !configured {
 		return
 	}
+	checkPorts(say, c)
 	for _, t := range c.Terminals {
-		a.checkTerminal(say, t, running)
+		a.checkTerminal(say, t, running, probe)
 	}
 	a.checkBrokers(say, c, client != nil)
 }
@@ -228,7 +230,7 @@ func running(t payment.TerminalStatus) finding {
 
 // checkTerminal looks at a terminal's port, and asks the terminal if nobody
 // else does.
-func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[string]payment.TerminalStatus) {
+func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[string]payment.TerminalStatus, probe bool) {
 	address, err := link.ParseAddress(t.Address)
 	if err != nil || address.Scheme() == "sim" {
 		return
@@ -248,10 +250,15 @@ func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[strin
 	f := finding{Check: "terminal " + t.Name, Level: good, Tried: "open " + t.Address + " and ask who it is"}
 	ctx, cancel := context.WithTimeout(a.ctx, 20*time.Second)
 	defer cancel()
-	term, err := t.Spec.Open(ctx, link.Config{Name: t.Name, Address: t.Address, Dial: address.Dial, Currency: t.Currency, Longest: t.Longest.Std(), Settings: t.Settings})
+	var line tap
+	term, err := t.Spec.Open(ctx, link.Config{Name: t.Name, Address: t.Address, Dial: line.dial(address.Dial), Currency: t.Currency, Longest: t.Longest.Std(), Settings: t.Settings})
 	if err != nil {
-		f.Level, f.Found, f.Next = bad, err.Error(), "is the terminal on, connected, and set to talk to a cash register?"
+		f.Level, f.Found = bad, err.Error()
+		line.explain(&f, t.Spec, address.Scheme() == "serial")
 		say(f)
+		if probe && address.Scheme() == "serial" {
+			a.probeLine(say, t)
+		}
 		return
 	}
 	defer term.Close()
@@ -259,6 +266,12 @@ func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[strin
 	if d, ok := term.(link.Diagnoser); ok {
 		if what, err := d.Diagnose(ctx); err == nil {
 			f.Found = "it answers: " + what.Identity
+			if what.Blocked != "" {
+				f.Level, f.Found = warning, f.Found+"; it says that it cannot sell: "+string(what.Blocked)
+			}
+			if advice := what.Facts["advice"]; advice != "" {
+				f.Level, f.Next = warning, advice
+			}
 		} else {
 			f.Level, f.Found = warning, "it answers, and cannot say who it is: "+err.Error()
 		}

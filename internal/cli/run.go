@@ -15,6 +15,7 @@ import (
 	"tillgate/internal/config"
 	"tillgate/internal/control"
 	"tillgate/internal/gateway"
+	"tillgate/internal/notify"
 	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/mqtt"
@@ -73,7 +74,8 @@ func (brokerCmd) Run(a *app) error {
 //
 //	terminals ◄── link ──► gateway ──► store (journal and outbox)
 //	                          ▲            │
-//	   control socket ────────┤            ▼
+//	   control socket ────────┤            │
+//	   notify (HTTPS) ────────┤            ▼
 //	   commands of mqtt ──────┴───── mqtt, one edge a destination ──► brokers
 //	                                         embedded broker, a child ──┘
 type box struct {
@@ -91,7 +93,9 @@ type box struct {
 	edges   []*mqtt.Edge
 	before  uint64 // newest event of earlier runs
 	socket  *control.Server
+	notices *notify.Server // nil: nobody tells by himself
 	sims    []link.Simulator
+	hotplug hotplug
 }
 
 // run starts everything, and ends everything in the order that loses nothing
@@ -115,6 +119,10 @@ func (b *box) run(ctx context.Context) (err error) {
 		others.start("embedded broker", fail, func() error { return b.broker.Run(rest) })
 	}
 	others.start("control socket", fail, func() error { return b.socket.Serve(rest) })
+	if b.notices != nil {
+		others.start("notification listener", fail, func() error { return b.notices.Serve(rest) })
+		b.log.Info("listening for notifications", "address", b.notices.Addr().String(), "senders", len(b.config.Notify.Senders))
+	}
 	for _, e := range b.edges {
 		edges.start("mqtt", fail, func() error {
 			if b.broker != nil && e.State().Destination == local {
@@ -128,6 +136,7 @@ func (b *box) run(ctx context.Context) (err error) {
 	if b.updates != nil {
 		others.start("updates", fail, func() error { return b.updates.run(rest) })
 	}
+	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })
 	watching := make(chan struct{})
@@ -193,12 +202,13 @@ func (b *box) open(rest context.Context) error {
 		}
 	}
 	now := clockOf(c.Clock)
+	b.hotplug.log = b.log
 	var err error
 	if b.journal, err = store.Open(b.storeOptions()); err != nil {
 		return err
 	}
 	b.before = b.journal.LastSeq()
-	o := gateway.Options{Journal: b.journal, Now: now, Log: b.log, IDWindow: c.IDWindow.Std(), AwaitController: b.takesCommands()}
+	o := gateway.Options{Journal: b.journal, Now: now, Log: b.log, IDWindow: c.IDWindow.Std(), AwaitController: b.takesCommands(), Notices: c.Notify.Address != ""}
 	for _, t := range c.Terminals {
 		lane, err := b.terminal(rest, t)
 		if err != nil {
@@ -221,6 +231,11 @@ func (b *box) open(rest context.Context) error {
 	if b.socket, err = control.Listen(socket); err != nil {
 		return err
 	}
+	if c.Notify.Address != "" {
+		if err := b.notifier(); err != nil {
+			return err
+		}
+	}
 	if c.Local() {
 		if err := b.embed(); err != nil {
 			return err
@@ -239,6 +254,9 @@ func (b *box) close() error {
 	var errs []error
 	for _, s := range b.sims {
 		errs = append(errs, s.Close())
+	}
+	if b.notices != nil {
+		_ = b.notices.Close() // after Serve it is closed already
 	}
 	if b.journal != nil {
 		errs = append(errs, b.journal.Close())

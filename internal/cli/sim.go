@@ -17,10 +17,11 @@ import (
 )
 
 type simCmd struct {
-	Driver   string        `arg:"" help:"Protocol of the terminal: ${drivers}."`
-	PTY      bool          `name:"pty" xor:"line" help:"On a pseudo-terminal, as an RS232 port."`
-	TCP      string        `name:"tcp" xor:"line" help:"On a TCP port." placeholder:"ADDRESS"`
-	HTTP     string        `name:"http" xor:"line" help:"As a web service, where the protocol has one." placeholder:"ADDRESS"`
+	Driver string `arg:"" help:"Protocol of the terminal: ${drivers}."`
+	PTY    bool   `name:"pty" xor:"line" help:"On a pseudo-terminal, as an RS232 port."`
+	TCP    string `name:"tcp" xor:"line" help:"On a TCP port." placeholder:"ADDRESS"`
+	HTTP   string `name:"http" xor:"line" help:"As a web service, where the protocol has one." placeholder:"ADDRESS"`
+	simUSB
 	Link     string        `help:"With --pty: name of the link to the device. Default: a new one in the temporary folder." placeholder:"PATH"`
 	Script   []string      `help:"What happens to each money command, the last one stays: approve, decline:51, lost-answer ... See the protocol's page in docs." placeholder:"BEHAVIOUR,..."`
 	Ledger   string        `help:"File that keeps the simulated bank's ledger. Default: memory." placeholder:"FILE"`
@@ -34,7 +35,11 @@ func (simCmd) Help() string {
 
     tillgate sim ecrvn --pty
     tillgate sim ecrvn --http 127.0.0.1:8080 --script approve,decline:51,lost-answer
-    tillgate sim ecrvn --pty --ledger bank.json --pace 200ms`
+    tillgate sim ecrvn --pty --ledger bank.json --pace 200ms
+    tillgate sim qfpay --usbip --usb-as bulk
+    sudo tillgate sim ecrvn --usbip --attach
+
+With --usbip the kernel sees a USB device and gives it its own driver, or libusb. Only root may plug one in: either this program does it (--attach), or it stays an ordinary user's and 'sudo usbip attach' does.`
 }
 
 func (s *simCmd) Run(a *app) error {
@@ -45,8 +50,8 @@ func (s *simCmd) Run(a *app) error {
 	if driver.Simulate == nil {
 		return fmt.Errorf("the driver %s has no simulator", driver.Name)
 	}
-	if !s.PTY && s.TCP == "" && s.HTTP == "" {
-		return &exit{exitUsage, "say on what the terminal shall be found: --pty, --tcp ADDRESS or --http ADDRESS"}
+	if !s.PTY && s.TCP == "" && s.HTTP == "" && !s.USBIP {
+		return &exit{exitUsage, "say on what the terminal shall be found: --pty, --tcp ADDRESS, --http ADDRESS or --usbip"}
 	}
 	level := slog.LevelInfo
 	if s.Verbose {
@@ -63,6 +68,8 @@ func (s *simCmd) Run(a *app) error {
 	switch {
 	case s.PTY:
 		return s.onPTY(ctx, a, driver, sim, log)
+	case s.USBIP:
+		return s.onUSB(ctx, a, driver, sim, log)
 	case s.TCP != "":
 		l, err := net.Listen("tcp", s.TCP)
 		if err != nil {

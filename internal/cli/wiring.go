@@ -71,6 +71,7 @@ func (b *box) terminal(rest context.Context, t config.Terminal) (gateway.Termina
 	if lane.Device == "" {
 		lane.Device = address.Device()
 	}
+	lane.Plugged = b.hotplug.add(address)
 	if t.Simulated() {
 		sim, err := t.Spec.Simulate(link.SimulatorConfig{
 			Name: t.Name, Ledger: filepath.Join(b.config.Data, "simulated-"+t.Name+".json"), Currency: t.Currency, Pace: simPace, Log: b.log,

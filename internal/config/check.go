@@ -42,6 +42,7 @@ func (b *book) check(c *Config, drivers []link.Driver) {
 	}
 	b.checkMQTT(c)
 	b.checkTerminals(c, drivers)
+	b.checkNotify(c, drivers)
 }
 
 func (b *book) checkMQTT(c *Config) {

@@ -24,6 +24,7 @@ type Config struct {
 	SegmentSize Bytes    `yaml:"segment_size" jsonschema_description:"Size of one journal file, allocated in full when it is begun."`
 
 	MQTT            MQTT       `yaml:"mqtt" jsonschema_description:"Where commands come from and events go to."`
+	Notify          Notify     `yaml:"notify" jsonschema_description:"The listener for services that tell by themselves what became of a transaction."`
 	AllowSimulation bool       `yaml:"allow_simulation" jsonschema_description:"Allow sim:// terminals beside real ones. Never in a shop."`
 	Terminals       []Terminal `yaml:"terminals" jsonschema:"required,minItems=1,maxItems=32" jsonschema_description:"The card terminals of this box."`
 
@@ -129,7 +130,8 @@ func Default() Config {
 		Data: "/var/lib/tillgate", Runtime: "/run/tillgate",
 		Log: Log{Level: "info", Format: "text"}, Clock: "auto",
 		Retention: days(400), IDWindow: days(1), SegmentSize: 16 << 20, MaxSegments: 256,
-		MQTT: MQTT{Broker: Broker{Address: "127.0.0.1:1883", Username: "kiosk"}},
+		MQTT:   MQTT{Broker: Broker{Address: "127.0.0.1:1883", Username: "kiosk"}},
+		Notify: Notify{MaxBody: 256 << 10, Connections: 32},
 	}
 }
 

@@ -48,6 +48,10 @@ func drivers() []link.Driver {
 			Simulate: func(link.SimulatorConfig) (link.Simulator, error) { return nil, errors.New("not started by a test") },
 		},
 		{Name: "plain", Title: "A driver without settings"},
+		{Name: "bell", Title: "A service that only tells", Currency: "VND", Notify: &link.NotifyDriver{
+			Path: "/ipn", Settings: func() any { return &settings{Factor: 1, Keypad: "open", Fields: []string{"a"}} },
+			Open: func(link.NotifyConfig) (link.Notifier, error) { return nil, errors.New("not opened by a test") },
+		}},
 	}
 }
 

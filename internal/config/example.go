@@ -29,7 +29,19 @@ func Example(drivers []link.Driver) []byte {
 	}
 	var out bytes.Buffer
 	t := template.Must(template.New("example").Parse(exampleText))
-	if err := t.Execute(&out, map[string]string{"Driver": name}); err != nil {
+	words := map[string]string{"Driver": name}
+	for _, d := range drivers {
+		if d.Notify == nil {
+			continue
+		}
+		var profile bytes.Buffer
+		if d.Notify.Settings != nil {
+			writeSettings(&profile, "#        ", reflect.ValueOf(d.Notify.Settings()))
+		}
+		words["Sender"], words["Path"], words["Currency"], words["Profile"] = d.Name, d.Notify.Path, d.Currency, profile.String()
+		break
+	}
+	if err := t.Execute(&out, words); err != nil {
 		panic(fmt.Sprintf("config: the example: %v", err)) // a fault of the embedded text
 	}
 	for _, d := range drivers {

@@ -15,6 +15,8 @@ const maxSecret = 4096
 
 // files makes the file names of c absolute and reads its secrets.
 func (b *book) files(c *Config, dir string) {
+	b.readable("notify.cert_file", &c.Notify.Cert, dir, false)
+	b.readable("notify.key_file", &c.Notify.Key, dir, true)
 	b.secret("mqtt.broker.password_file", &c.MQTT.Broker.PasswordFile, &c.MQTT.Broker.Password, dir)
 	for i := range c.MQTT.Destinations {
 		d := &c.MQTT.Destinations[i]

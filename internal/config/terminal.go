@@ -1,14 +1,10 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml/ast"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
@@ -52,9 +48,11 @@ func (b *book) checkTerminals(c *Config, drivers []link.Driver) {
 func (b *book) checkDriver(at string, t *Terminal, drivers []link.Driver) {
 	var known []string
 	for _, d := range drivers {
-		known = append(known, d.Name)
+		if !d.Notifies() {
+			known = append(known, d.Name)
+		}
 	}
-	i := slices.Index(known, t.Driver)
+	i := slices.IndexFunc(drivers, func(d link.Driver) bool { return d.Name == t.Driver })
 	if i < 0 {
 		if t.Driver == "" {
 			b.add(at+".driver", "is required, one of %v", known)
@@ -63,36 +61,12 @@ func (b *book) checkDriver(at string, t *Terminal, drivers []link.Driver) {
 		}
 		return
 	}
+	if drivers[i].Notifies() {
+		b.add(at+".driver", "%s is no terminal: it only tells; name it under notify.senders", t.Driver)
+		return
+	}
 	t.Spec = drivers[i]
-	if t.Spec.Settings == nil {
-		if t.Profile.Set {
-			b.add(at+".profile", "the driver %s has no settings", t.Driver)
-		}
-		return
-	}
-	t.Settings = t.Spec.Settings()
-	if t.Profile.Set {
-		b.decodeProfile(at+".profile", t.Profile.node, t.Settings)
-	}
-	if v, ok := t.Settings.(interface{ Validate() error }); ok && !b.has(at+".profile") {
-		err := v.Validate()
-		if each, ok := errors.AsType[payment.Invalid](err); ok {
-			for _, p := range each {
-				b.add(at+".profile."+p.Field, "%s", p.Text)
-			}
-		} else if err != nil {
-			b.add(at+".profile", "%v", err)
-		}
-	}
-}
-
-func (b *book) decodeProfile(path string, node ast.Node, settings any) {
-	v := reflect.ValueOf(settings)
-	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
-		b.add(path, "the driver's settings are a %T, which cannot be configured", settings)
-		return
-	}
-	b.decode(path, node, v.Elem(), 1)
+	t.Settings = b.settings(at, t.Driver, t.Spec.Settings, t.Profile)
 }
 
 func scheme(address string) string {

@@ -12,7 +12,6 @@ import (
 	"tillgate/internal/gateway"
 	"tillgate/internal/payment"
 	"tillgate/link"
-	"tillgate/link/ecrvn"
 	"tillgate/store"
 )
 
@@ -20,9 +19,12 @@ import (
 // can be cut at an operation. The terminal and its bank outlive both.
 type box struct {
 	t   *testing.T
+	on  subject
 	dir string
 	sim link.Simulator
 	mut mutation
+
+	before int // entries in the bank's ledger when the story begins
 
 	skew time.Duration // of the clock of the present process
 
@@ -49,12 +51,12 @@ var (
 	errDisk = errors.New("the disk is broken")
 )
 
-func newBox(t *testing.T, script []string, mut mutation) *box {
-	sim, err := ecrvn.Driver().Simulate(link.SimulatorConfig{Script: append([]string{"approve"}, script...), Pace: 200 * time.Millisecond})
+func newBox(t *testing.T, on subject, script []string, mut mutation) *box {
+	sim, err := on.driver.Simulate(link.SimulatorConfig{Script: append([]string{"approve"}, script...), Currency: on.currency, Pace: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &box{t: t, dir: t.TempDir(), sim: sim, mut: mut, granted: map[payment.ID]int{}}
+	return &box{t: t, on: on, dir: t.TempDir(), sim: sim, mut: mut, granted: map[payment.ID]int{}}
 }
 
 // hook cuts the process at a durable write: what is in flight on the line is
@@ -135,9 +137,7 @@ func (b *box) start() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	settings := ecrvn.Driver().Settings().(*ecrvn.Settings)
-	settings.SilentWhenBusy = true
-	driver := ecrvn.Driver()
+	driver := b.on.driver
 	if b.mut.driver != nil {
 		b.mut.driver(&driver)
 	}
@@ -148,7 +148,7 @@ func (b *box) start() {
 			if err != nil {
 				return nil, err
 			}
-			return b.mut.terminal(t), nil
+			return whole(b.mut.terminal(t), t), nil
 		}
 	}
 	var journal gateway.Journal = s
@@ -156,8 +156,8 @@ func (b *box) start() {
 		journal = b.mut.journal(s)
 	}
 	g, err := gateway.New(gateway.Options{Journal: journal, Now: b.now, IDWindow: 100 * 365 * 24 * time.Hour, Terminals: []gateway.Terminal{{
-		Name: "t1", Driver: driver, MaxAmount: payment.Money{Minor: 1e6, Currency: "VND"}, Pace: 500 * time.Millisecond,
-		Link: link.Config{Currency: "VND", Longest: 30 * time.Second, Dial: b.dial, Settings: settings},
+		Name: "t1", Driver: driver, MaxAmount: b.on.money(1e6), Pace: 500 * time.Millisecond,
+		Link: link.Config{Address: b.on.address, Currency: b.on.currency, Longest: 30 * time.Second, Dial: b.dial, Settings: b.on.settings()},
 	}}})
 	if err != nil {
 		b.t.Fatal(err)

@@ -11,13 +11,15 @@
 //	           write, or the cable is pulled at some moment
 //
 // Every combination runs in virtual time with the real gateway, journal, driver
-// and simulated terminal. After the break the process starts again, the
-// controller repeats what it got no answer to, and the oracle checks:
+// and simulated terminal, for every driver and for more than one of its wires.
+// After the break the process starts again, the controller repeats what it got
+// no answer to, and the oracle checks:
 //
 //   - each attempt is charged at most once, each id at most once;
 //   - nothing was charged that the journal did not begin before;
 //   - what is recorded as approved is charged, what is recorded as not paid is not;
 //   - what the terminal can prove is known in the end, nothing stays stuck;
 //   - each id has exactly one final event, and events have no gap;
+//   - what the terminal can take back is taken back;
 //   - goods are granted at most once, and only for an approved payment.
 package crashtest

@@ -4,39 +4,10 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"strings"
+	"strconv"
 	"testing"
 	"time"
 )
-
-// scene is a story with what the terminal does about each money command of it.
-type scene struct {
-	story  story
-	script []string
-}
-
-// scenes: in most the terminal can prove in the end what became of the payment;
-// the doubt stories end with a person.
-func scenes() []scene {
-	var out []scene
-	for _, behaviour := range []string{"swapped", "batch-closed", "hand-sale", "hand-after", "lost-answer+no-inner-ids", "wrong-amount"} {
-		out = append(out, scene{doubtStory, []string{behaviour, "approve"}})
-	}
-	for _, behaviour := range []string{
-		"approve", "decline:51", "cancel", "cancel-charged", "charged:08", "charged:", "lost-answer", "half-answer", "garbage",
-		"reboot", "reboot-before", "mute", "busy", "late-approval", "late-approval:2", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+echo", "approve+linebreaks",
-	} {
-		out = append(out, scene{saleStory, []string{behaviour, "approve"}})
-	}
-	for _, s := range []story{vendStory, rollbackStory, deadlineStory, reverseStory} {
-		out = append(out, scene{s, []string{"approve"}}, scene{s, []string{"lost-answer", "approve"}})
-	}
-	return append(out,
-		scene{rollbackStory, []string{"approve", "lost-answer", "approve"}},
-		scene{rollbackStory, []string{"approve", "reboot-before", "approve"}},
-		scene{reverseStory, []string{"approve", "half-answer", "approve"}},
-	)
-}
 
 // moments are before, in and after what a customer does: 200 ms for the card,
 // the PIN and the bank each.
@@ -48,78 +19,122 @@ type cell struct {
 	violations []string
 }
 
-// matrix plays every scene unbroken; then cut at every durable write; then with
-// a disk that fails at every durable write, once and for twenty seconds; then
-// with the cable pulled and the process killed while the terminal is busy; then
-// with a line that breaks at every operation, before and after it took place.
-// quick takes only each sixth write and operation.
-func matrix(t *testing.T, mut mutation, quick bool) iter.Seq[cell] {
+// sample is which of the cells are played: all where stride is 1, else each
+// stride-th from an offset. Scenes are always played unbroken.
+type sample struct{ stride, offset int }
+
+// matrix plays every scene of a subject unbroken; then cut at every durable
+// write; then with a disk that fails at every durable write, once and for twenty
+// seconds; then with the cable pulled and the process killed while the terminal
+// is busy; then with a line that breaks at every operation, before and after it
+// took place.
+func matrix(t *testing.T, on subject, mut mutation, of sample) iter.Seq[cell] {
 	return func(yield func(cell) bool) {
-		stride := 1
-		if quick {
-			stride = 6
-		}
-		for i, sc := range scenes() {
-			first := 1 + i%stride // so that all scenes together meet every place
-			name := sc.story.name + " " + strings.Join(sc.script, ",")
-			found, writes, operations := play(t, sc.story, sc.script, mut, nil)
-			if !yield(cell{name, found}) {
+		n := of.offset
+		for _, sc := range on.scenes() {
+			found, writes, operations := play(t, on, sc, mut, nil)
+			if !yield(cell{sc.String(), found}) {
 				return
 			}
-			for n := first; n <= writes; n += stride {
-				found, _, _ := play(t, sc.story, sc.script, mut, func(b *box) { b.countdown = n })
-				if !yield(cell{fmt.Sprintf("%s, cut at write %d", name, n), found}) {
+			for _, br := range breaks(writes, operations) {
+				if n++; n%of.stride != 0 {
+					continue
+				}
+				found, _, _ := play(t, on, sc, mut, br.prepare)
+				if !yield(cell{sc.String() + ", " + br.name, found}) {
 					return
-				}
-				for _, sick := range []time.Duration{0, 20 * time.Second} {
-					found, _, _ := play(t, sc.story, sc.script, mut, func(b *box) { b.sickAt, b.sickFor = n, sick })
-					if !yield(cell{fmt.Sprintf("%s, disk broken for %v at write %d", name, sick, n), found}) {
-						return
-					}
-				}
-			}
-			for _, after := range moments {
-				found, _, _ := play(t, sc.story, sc.script, mut, func(b *box) { b.later(after, b.unplug) })
-				if !yield(cell{fmt.Sprintf("%s, cable pulled after %v", name, after), found}) {
-					return
-				}
-				found, _, _ = play(t, sc.story, sc.script, mut, func(b *box) { b.later(after, b.kill) })
-				if !yield(cell{fmt.Sprintf("%s, killed after %v", name, after), found}) {
-					return
-				}
-			}
-			for n := first; n <= operations; n += stride {
-				for _, after := range []bool{false, true} {
-					found, _, _ := play(t, sc.story, sc.script, mut, func(b *box) { b.line.at, b.line.after = n, after })
-					if !yield(cell{fmt.Sprintf("%s, line broken at operation %d (after %v)", name, n, after), found}) {
-						return
-					}
 				}
 			}
 		}
 	}
 }
 
-// TestCrashMatrix is the promise: whatever is cut, wherever. The whole of it
-// runs with CRASH=all (make crash); the normal run takes each sixth write and operation.
-func TestCrashMatrix(t *testing.T) {
-	t.Parallel()
-	cells := 0
-	for c := range matrix(t, mutation{}, os.Getenv("CRASH") != "all") {
-		cells++
-		for _, v := range c.violations {
-			t.Errorf("%s: %s", c.name, v)
+type breakage struct {
+	name    string
+	prepare func(*box)
+}
+
+// breaks lists all places at which a scene can break.
+func breaks(writes, operations int) (all []breakage) {
+	add := func(prepare func(*box), format string, a ...any) {
+		all = append(all, breakage{fmt.Sprintf(format, a...), prepare})
+	}
+	for n := 1; n <= writes; n++ {
+		add(func(b *box) { b.countdown = n }, "cut at write %d", n)
+		for _, sick := range []time.Duration{0, 20 * time.Second} {
+			add(func(b *box) { b.sickAt, b.sickFor = n, sick }, "disk broken for %v at write %d", sick, n)
 		}
 	}
-	t.Logf("%d cells", cells)
+	for _, after := range moments {
+		add(func(b *box) { b.later(after, b.unplug) }, "cable pulled after %v", after)
+		add(func(b *box) { b.later(after, b.kill) }, "killed after %v", after)
+	}
+	for n := 1; n <= operations; n++ {
+		for _, after := range []bool{false, true} {
+			add(func(b *box) { b.line.at, b.line.after = n, after }, "line broken at operation %d (after %v)", n, after)
+		}
+	}
+	return all
+}
+
+// The shares of the cells that a normal run plays, of the matrix and of the
+// search for the planted faults.
+const (
+	quickStride    = 47
+	mutationStride = 5
+)
+
+func everything() bool { return os.Getenv("CRASH") == "all" }
+
+// offset moves the sample from run to run: it is the minute, unless CRASH_OFFSET
+// repeats a run's.
+func offset(t *testing.T) int {
+	text := os.Getenv("CRASH_OFFSET")
+	if text == "" {
+		return int(time.Now().Unix() / 60 % 100_000)
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		t.Fatalf("CRASH_OFFSET=%s is no number from 0 on", text)
+	}
+	return n
+}
+
+// TestCrashMatrix is the promise: whatever is cut, wherever, on every driver.
+// The whole of it runs with CRASH=all (make crash); a normal run plays every
+// scene unbroken and a share of the breaks, another one each time.
+func TestCrashMatrix(t *testing.T) {
+	of := sample{quickStride, offset(t)}
+	if everything() {
+		of = sample{stride: 1}
+	}
+	for _, on := range subjects() {
+		t.Run(on.name, func(t *testing.T) {
+			t.Parallel()
+			cells := 0
+			for c := range matrix(t, on, mutation{}, of) {
+				cells++
+				for _, v := range c.violations {
+					t.Errorf("%s: %s", c.name, v)
+				}
+			}
+			share := "every place"
+			if of.stride > 1 {
+				share = fmt.Sprintf("each %dth place; CRASH_OFFSET=%d repeats it, CRASH=all takes all", of.stride, of.offset)
+			}
+			t.Logf("%d cells: every scene unbroken, and broken at %s", cells, share)
+		})
+	}
 }
 
 // A clock that is ten years off after the restart changes nothing.
 func TestClockOff(t *testing.T) {
+	on := onECRVN()
+	sc := scene{saleStory, []string{on.lost}}
 	for _, years := range []int{-10, 10} {
-		_, writes, _ := play(t, saleStory, []string{"lost-answer"}, mutation{}, nil)
+		_, writes, _ := play(t, on, sc, mutation{}, nil)
 		for n := 1; n <= writes; n++ {
-			found, _, _ := play(t, saleStory, []string{"lost-answer"}, mutation{}, func(b *box) {
+			found, _, _ := play(t, on, sc, mutation{}, func(b *box) {
 				b.countdown = n
 				b.skew = time.Duration(years) * 365 * 24 * time.Hour
 			})

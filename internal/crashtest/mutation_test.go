@@ -42,7 +42,31 @@ func (m mutant) Lookup(ctx context.Context, tx payment.Transaction, quiet time.D
 }
 
 func (m mutant) Baseline(ctx context.Context, tx payment.Transaction) (payment.Baseline, error) {
-	return m.Terminal.(link.Baseliner).Baseline(ctx, tx)
+	if b, ok := m.Terminal.(link.Baseliner); ok {
+		return b.Baseline(ctx, tx)
+	}
+	return payment.Baseline{}, nil
+}
+
+// whole gives a mutant of a terminal that wants confirmations that power too.
+func whole(mutant, sound link.Terminal) link.Terminal {
+	c, ok := sound.(link.Confirmer)
+	if _, has := mutant.(link.Confirmer); !ok || has {
+		return mutant
+	}
+	if d, ok := mutant.(link.Diagnoser); ok {
+		return struct {
+			link.Terminal
+			link.Baseliner
+			link.Confirmer
+			link.Diagnoser
+		}{mutant, mutant.(link.Baseliner), c, d}
+	}
+	return struct {
+		link.Terminal
+		link.Baseliner
+		link.Confirmer
+	}{mutant, mutant.(link.Baseliner), c}
 }
 
 // fragile is a terminal whose diagnosis overwrites what a lookup reads, as an
@@ -84,10 +108,11 @@ func fragileTerminal(name string, preserving ...payment.Operation) mutation {
 // not say that it preserves it.
 func TestDiagnosisWaits(t *testing.T) {
 	m := fragileTerminal("honest")
+	on := onECRVN()
 	for _, sc := range []scene{{saleStory, []string{"lost-answer", "approve"}}, {saleStory, []string{"reboot", "approve"}}, {rollbackStory, []string{"lost-answer", "approve"}}} {
-		found, writes, _ := play(t, sc.story, sc.script, m, nil)
+		found, writes, _ := play(t, on, sc, m, nil)
 		for n := 1; n <= writes; n++ {
-			more, _, _ := play(t, sc.story, sc.script, m, func(b *box) { b.countdown = n })
+			more, _, _ := play(t, on, sc, m, func(b *box) { b.countdown = n })
 			found = append(found, more...)
 		}
 		for _, v := range found {
@@ -156,7 +181,7 @@ var mutations = []mutation{
 	}},
 	{name: "a test sale is made while in doubt", terminal: func(t link.Terminal) link.Terminal {
 		return mutant{Terminal: t, lookup: func(t link.Terminal, ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
-			test := payment.Transaction{Request: payment.Request{ID: "T", Operation: payment.Purchase, Amount: payment.Money{Minor: 1, Currency: "VND"}}, Attempt: "TESTTESTTESTTESTTEST"}
+			test := payment.Transaction{Request: payment.Request{ID: "T", Operation: payment.Purchase, Amount: payment.Money{Minor: 1, Currency: tx.Amount.Currency}}, Attempt: "TESTTESTTESTTESTTEST"}
 			_, _ = t.Execute(ctx, test, link.Dialogue{})
 			return t.Lookup(ctx, tx, quiet)
 		}}
@@ -175,18 +200,32 @@ var mutations = []mutation{
 	{name: "the money command is sent although the journal failed", journal: func(j gateway.Journal) gateway.Journal { return lateJournal{j} }},
 }
 
-// Every planted fault is caught by the matrix, and so the matrix can fail.
+// hunt plays a subject with a planted fault until the oracle notices it.
+func hunt(t *testing.T, on subject, m mutation) {
+	for c := range matrix(t, on, m, sample{stride: mutationStride}) {
+		if len(c.violations) > 0 {
+			t.Logf("%s: caught by %s: %v", on.name, c.name, c.violations[0])
+			return
+		}
+	}
+	t.Errorf("%s: nothing in the matrix notices", on.name)
+}
+
+// Every planted fault is caught by the matrix, and so the matrix can fail. A
+// normal run plants each in one driver, another one each time; CRASH=all plants
+// it in all of them.
 func TestMutationsAreCaught(t *testing.T) {
-	for _, m := range mutations {
+	at := offset(t)
+	for i, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			for c := range matrix(t, m, true) {
-				if len(c.violations) > 0 {
-					t.Logf("caught by %s: %v", c.name, c.violations[0])
-					return
-				}
+			all := subjects()
+			if !everything() {
+				all = all[(at+i)%len(all):][:1]
 			}
-			t.Error("nothing in the matrix notices")
+			for _, on := range all {
+				hunt(t, on, m)
+			}
 		})
 	}
 }

@@ -3,52 +3,100 @@ package crashtest
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"tillgate/internal/payment"
+	"tillgate/link"
 )
 
 // audit is the oracle: it compares the journal with the bank's ledger.
 func (b *box) audit() (wrong []string) {
 	say := func(format string, a ...any) { wrong = append(wrong, fmt.Sprintf(format, a...)) }
-	records, byAttempt := map[payment.ID]payment.Record{}, map[string]payment.ID{}
-	for _, id := range []payment.ID{"A0", "A1", "R1", payment.ReversalOf("A1")} {
-		if rec, err := b.store.Find(id); err == nil {
-			records[id], byAttempt[rec.Attempt] = rec, id
-		}
-	}
-	charged, standing := map[payment.ID]int{}, map[payment.ID]int{}
-	for _, e := range b.sim.Ledger() {
-		if !e.Charged || e.Attempt == "" { // a sale by hand on the keypad is nobody's
-			continue
-		}
-		id, ok := byAttempt[e.Attempt]
-		if !ok {
-			say("charged without an intent in the journal: attempt %s", e.Attempt)
-			continue
-		}
-		charged[id]++
-		if !e.Reversed {
-			standing[id]++
-		}
+	records := b.records()
+	charged, standing, nobodys := b.taken()
+	for _, e := range nobodys {
+		say("charged without an intent in the journal: attempt %q, %s", e.Attempt, e.Amount)
 	}
 	for id, rec := range records {
 		if charged[id] > 1 {
 			say("%s was charged %d times", id, charged[id])
 		}
-		b.auditRecord(rec, standing[id], say)
+		b.auditRecord(rec, standing[id], records["R1"], say)
 	}
 	b.auditEvents(records, say)
 	return wrong
 }
 
-func (b *box) auditRecord(rec payment.Record, standing int, say func(string, ...any)) {
+// records are those of all stories that the journal has.
+func (b *box) records() map[payment.ID]payment.Record {
+	records := map[payment.ID]payment.Record{}
+	for _, id := range []payment.ID{"A0", "A1", "R1", payment.ReversalOf("A1"), payment.RefundOf("A1")} {
+		if rec, err := b.store.Find(id); err == nil {
+			records[id] = rec
+		}
+	}
+	return records
+}
+
+// taken counts how often the bank charged a payment of the journal, and how
+// often that still stands; nobodys are charges that no payment explains.
+func (b *box) taken() (charged, standing map[payment.ID]int, nobodys []link.Entry) {
+	records := b.records()
+	charged, standing = map[payment.ID]int{}, map[payment.ID]int{}
+	for i, e := range b.sim.Ledger() {
+		if !e.Charged {
+			continue
+		}
+		id, byHand := b.whose(i, e, records)
+		switch _, begun := records[id]; {
+		case byHand:
+		case !begun:
+			nobodys = append(nobodys, e)
+		default:
+			charged[id]++
+			if !e.Reversed {
+				standing[id]++
+			}
+		}
+	}
+	return charged, standing, nobodys
+}
+
+// whose finds the payment of a charge. A sale by hand on the keypad is nobody's.
+// A terminal may get to see only the first characters of an attempt.
+func (b *box) whose(i int, e link.Entry, records map[payment.ID]payment.Record) (id payment.ID, byHand bool) {
+	if b.on.positional {
+		switch wrong := e.Amount.Minor - price; {
+		case i < b.before:
+			return "A0", false
+		case wrong > -10 && wrong < 10:
+			return "A1", false
+		case e.Amount.Minor == 50*price: // what another terminal at the cable has sold
+			return "", true
+		}
+		return "", false
+	}
+	for id, rec := range records {
+		if e.Attempt != "" && strings.HasPrefix(rec.Attempt, e.Attempt) {
+			return id, false
+		}
+	}
+	return "", e.Attempt == ""
+}
+
+// auditRecord compares a purchase with what stands at the bank. back is what was
+// done about it when it was over: a refund leaves its record as it was.
+func (b *box) auditRecord(rec payment.Record, standing int, back payment.Record, say func(string, ...any)) {
 	if rec.Operation != payment.Purchase {
 		return
 	}
+	refunded := rec.ID == "A1" && back.Operation == payment.Refund && back.Outcome.Result == payment.Approved
 	switch res := rec.Outcome.Result; {
 	case rec.State != payment.StateFinal:
 		say("%s is still %s", rec.ID, rec.State)
-	case res == payment.Approved && standing == 0:
+	case res == payment.Unreversed && b.on.has(payment.Reversal): // a refund is never repeated
+		say("%s was not given back, and the terminal could", rec.ID)
+	case res == payment.Approved && standing == 0 && !refunded:
 		say("%s is said to be paid, and is not", rec.ID)
 	case res.NotPaid() && standing > 0:
 		say("%s is said to be %s, and the customer paid", rec.ID, res)

@@ -15,8 +15,11 @@ type story struct {
 	run  func(b *box) []string
 }
 
-func pay(id payment.ID, fulfil time.Duration) payment.Command {
-	return payment.Command{Verb: payment.VerbPurchase, Request: payment.Request{ID: id, Order: "order-" + string(id), Amount: payment.Money{Minor: 1000, Currency: "VND"}, FulfilWithin: payment.InMillis(fulfil)}}
+// price is what everything costs: the first customer pays as much as the second.
+const price = 1000
+
+func (b *box) pay(id payment.ID, fulfil time.Duration) payment.Command {
+	return payment.Command{Verb: payment.VerbPurchase, Request: payment.Request{ID: id, Order: "order-" + string(id), Amount: b.on.money(price), FulfilWithin: payment.InMillis(fulfil)}}
 }
 
 func about(v payment.Verb, id payment.ID) payment.Command {
@@ -33,7 +36,7 @@ func stuck(b *box, id payment.ID) []string {
 
 var (
 	saleStory = story{"sale", func(b *box) []string {
-		if r := b.do(pay("A1", 0)); r.Status != payment.ReplyAccepted {
+		if r := b.do(b.pay("A1", 0)); r.Status != payment.ReplyAccepted {
 			return []string{"sale: " + string(r.Reason)}
 		}
 		if !b.wait("A1", isFinal) {
@@ -45,7 +48,7 @@ var (
 	// doubtStory is a sale that the terminal cannot explain afterwards. Nobody is
 	// told anything until a person decides; then the next customer is served.
 	doubtStory = story{"doubt", func(b *box) []string {
-		b.do(pay("A1", 0))
+		b.do(b.pay("A1", 0))
 		if !b.wait("A1", func(r payment.Record) bool { return isFinal(r) || r.State == payment.StateInDoubt }) {
 			return stuck(b, "A1")
 		}
@@ -53,10 +56,8 @@ var (
 			return nil // the break came before the terminal heard of it
 		}
 		result := payment.Failed
-		for _, e := range b.sim.Ledger() {
-			if e.Charged && e.Order == "order-A1" {
-				result = payment.Approved // the person looks at the slip
-			}
+		if charged, _, _ := b.taken(); charged["A1"] > 0 {
+			result = payment.Approved // the person looks at the slip
 		}
 		resolve := about(payment.VerbResolve, "A1")
 		resolve.Result, resolve.By, resolve.Reason, resolve.Force = result, "an", "slip", true
@@ -68,7 +69,7 @@ var (
 	}}
 
 	vendStory = story{"vend", func(b *box) []string {
-		b.do(pay("A1", time.Minute))
+		b.do(b.pay("A1", b.on.within()))
 		b.wait("A1", func(r payment.Record) bool { return isFinal(r) || r.State == payment.StateAuthorised })
 		b.do(about(payment.VerbDispense, "A1"))
 		b.do(about(payment.VerbCommit, "A1"))
@@ -79,7 +80,7 @@ var (
 	}}
 
 	rollbackStory = story{"rollback", func(b *box) []string {
-		b.do(pay("A1", time.Minute))
+		b.do(b.pay("A1", b.on.within()))
 		b.wait("A1", func(r payment.Record) bool { return isFinal(r) || r.State == payment.StateAuthorised })
 		b.do(about(payment.VerbDispense, "A1"))
 		b.do(about(payment.VerbRollback, "A1"))
@@ -90,7 +91,7 @@ var (
 	}}
 
 	deadlineStory = story{"deadline", func(b *box) []string {
-		b.do(pay("A1", 2*time.Second))
+		b.do(b.pay("A1", 2*time.Second))
 		if !b.wait("A1", isFinal) {
 			return stuck(b, "A1")
 		}
@@ -98,15 +99,21 @@ var (
 		return nil
 	}}
 
+	// reverseStory takes a payment back that was over: by a reversal, or by a
+	// refund where the protocol has nothing else.
 	reverseStory = story{"reverse", func(b *box) []string {
-		b.do(pay("A1", 0))
+		b.do(b.pay("A1", 0))
 		if !b.wait("A1", isFinal) {
 			return stuck(b, "A1")
 		}
 		if rec, _ := b.store.Find("A1"); rec.Outcome.Result != payment.Approved {
 			return nil
 		}
-		b.do(payment.Command{Verb: payment.VerbReversal, Request: payment.Request{ID: "R1", Original: payment.Reference{Payment: "A1"}}})
+		back := payment.Command{Verb: payment.VerbReversal, Request: payment.Request{ID: "R1", Original: payment.Reference{Payment: "A1"}}}
+		if !b.on.has(payment.Reversal) {
+			back.Verb, back.Amount = payment.VerbRefund, b.on.money(price)
+		}
+		b.do(back)
 		if !b.wait("R1", isFinal) {
 			return stuck(b, "R1")
 		}
@@ -118,18 +125,19 @@ var (
 // the break after the first customer was served, so that the terminal has a
 // last transaction of the same amount. writes and operations are how many there
 // were to break at.
-func play(t *testing.T, s story, script []string, mut mutation, prepare func(*box)) (violations []string, writes, operations int) {
+func play(t *testing.T, on subject, sc scene, mut mutation, prepare func(*box)) (violations []string, writes, operations int) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t, script, mut)
+		b := newBox(t, on, sc.script, mut)
 		b.line = &lineBreak{}
 		b.start()
 		defer b.end()
-		if r := b.do(pay("A0", 0)); r.Status != payment.ReplyAccepted {
+		if r := b.do(b.pay("A0", 0)); r.Status != payment.ReplyAccepted {
 			t.Fatalf("the first customer is refused: %+v", r)
 		}
 		if !b.wait("A0", isFinal) {
 			t.Fatal("the first customer is not served:", stuck(b, "A0"))
 		}
+		b.before = len(b.sim.Ledger())
 		b.mu.Lock()
 		b.armed = true
 		if prepare != nil {
@@ -137,7 +145,7 @@ func play(t *testing.T, s story, script []string, mut mutation, prepare func(*bo
 		}
 		b.mu.Unlock()
 		b.line.begin()
-		violations = s.run(b)
+		violations = sc.story.run(b)
 		time.Sleep(time.Minute) // what the bank approves late, it has approved by now
 		violations = append(violations, b.audit()...)
 		b.mu.Lock()

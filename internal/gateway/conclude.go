@@ -74,8 +74,12 @@ func (l *lane) confirm(ctx context.Context, term link.Terminal, rec payment.Reco
 		l.quietFrom[rec.ID] = time.Now()
 		return err
 	}
+	o := rec.Outcome
+	if c, ok := term.(link.Completer); ok {
+		o = c.Complete(ctx, rec.Transaction, o)
+	}
 	b := l.g.batch()
-	l.g.finish(b, &rec, rec.Outcome)
+	l.g.finish(b, &rec, o)
 	if b.commit() == nil {
 		l.forget(rec)
 	}
@@ -135,6 +139,8 @@ func (l *lane) forget(rec payment.Record) {
 	delete(l.deadlines, rec.ID)
 	delete(l.held, rec.ID)
 	delete(l.repeats, rec.ID)
+	delete(l.unsent, rec.ID)
+	delete(l.toSend, rec.ID)
 	l.mu.Lock()
 	delete(l.asked, rec.ID)
 	l.mu.Unlock()

@@ -1,10 +1,14 @@
 package gateway_test
 
 import (
+	"context"
+	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tillgate/internal/payment"
+	"tillgate/link"
 )
 
 func fulfil(within time.Duration) func(*payment.Command) {
@@ -210,4 +214,49 @@ func TestReversalByCommand(t *testing.T) {
 			t.Errorf("%d charges stand, want 1", w.charges())
 		}
 	})
+}
+
+// unsendable is a terminal whose line breaks before a reversal is sent.
+type unsendable struct {
+	link.Terminal
+	link.Baseliner
+	left *int // how often it still does
+}
+
+func (u unsendable) Execute(ctx context.Context, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error) {
+	if tx.Operation == payment.Reversal && *u.left > 0 {
+		*u.left--
+		return payment.Outcome{}, &link.Error{Op: "void", Err: io.ErrClosedPipe}
+	}
+	return u.Terminal.Execute(ctx, tx, d)
+}
+
+// A reversal that is owed is not over because the line broke before it was sent:
+// it is sent on the next line, at once. One that can never be sent ends.
+func TestOwedReversalIsSentLater(t *testing.T) {
+	for breaks, want := range map[int]payment.Result{1: payment.Reversed, 5: payment.Reversed, 1000: payment.Unreversed} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			open, left := w.term.Driver.Open, breaks
+			w.term.Driver.Open = func(ctx context.Context, c link.Config) (link.Terminal, error) {
+				term, err := open(ctx, c)
+				if err != nil {
+					return nil, err
+				}
+				return unsendable{term, term.(link.Baseliner), &left}, nil
+			}
+			w.start()
+			defer w.close()
+			w.authorised("A1")
+			began := time.Now()
+			w.do(verb(payment.VerbRollback, "A1"))
+			w.result("A1", want)
+			if took := time.Since(began); breaks == 1 && took > 5*time.Second {
+				t.Errorf("with one broken line it took %v", took)
+			}
+			if (w.charges() == 0) != (want == payment.Reversed) || w.count(payment.EventFinal, payment.ReversalOf("A1")) != 1 {
+				t.Errorf("%d breaks: %d charges stand", breaks, w.charges())
+			}
+		})
+	}
 }

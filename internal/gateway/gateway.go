@@ -61,6 +61,11 @@ type Terminal struct {
 	Heartbeat time.Duration // how often an idle terminal is asked how it is; 0 means 30 s
 	Pace      time.Duration // between two lookups of one payment; 0 means 2 s
 	Reconcile Schedule
+
+	// Plugged tells that a device came or went where the terminal may be: one
+	// that is away is opened at once, an idle one is asked whether it is still
+	// there. May be nil.
+	Plugged <-chan struct{}
 }
 
 // Gateway routes commands to lanes and shows how the box stands. Its methods

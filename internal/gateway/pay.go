@@ -125,6 +125,9 @@ func (l *lane) execute(hard context.Context, term link.Terminal, rec payment.Rec
 		l.quietFrom[rec.ID] = time.Now()
 		return err
 	}
+	if l.notYet(rec) {
+		return err
+	}
 	o = payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondUnavailableDevice, Text: err.Error()}
 	return errors.Join(err, l.conclude(hard, term, rec, o))
 }

@@ -14,6 +14,10 @@ import (
 // same batch, that the receipt is still there.
 const maxRepeats = 3
 
+// maxUnsent bounds how often the line may break before one reversal is sent.
+// With the pauses between connections that is some four minutes.
+const maxUnsent = 20
+
 // payBack gives back the money of a payment whose reversal is owed: by a
 // reversal, else by a refund where the protocol has one, else it is said that
 // it cannot be done. Both are payments of their own.
@@ -81,6 +85,32 @@ func (l *lane) baseline(ctx context.Context, term link.Terminal, tx payment.Tran
 // mayRepeat says whether an unanswered reversal may be sent once more.
 func (l *lane) mayRepeat(rec payment.Record) bool {
 	return rec.Operation == payment.Reversal && !rec.EvidenceOwed && l.repeats[rec.ID] < maxRepeats
+}
+
+// notYet keeps a reversal or refund that is owed begun, although nothing of it
+// was sent: it is not over because a line broke before it. Settling sends it. One
+// that had been sent before is looked up again: the terminal may have heard that.
+func (l *lane) notYet(rec payment.Record) bool {
+	if l.repeats[rec.ID] > 0 {
+		return true
+	}
+	if !rec.ID.Derived() || l.unsent[rec.ID] >= maxUnsent {
+		return false
+	}
+	l.unsent[rec.ID]++
+	l.toSend[rec.ID] = true
+	return true
+}
+
+// send sends what was begun and certainly not sent, if the terminal still can.
+func (l *lane) send(soft, hard context.Context, term link.Terminal, rec payment.Record) error {
+	if _, err := l.baseline(soft, term, rec.Transaction); errors.Is(err, link.ErrNotReversible) {
+		return l.conclude(hard, term, rec, payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondNotAllowed, Text: err.Error()})
+	} else if err != nil {
+		return brokenLine(err)
+	}
+	delete(l.toSend, rec.ID)
+	return l.execute(hard, term, rec)
 }
 
 // repeat sends a reversal again whose first answer was lost, if the terminal

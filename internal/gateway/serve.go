@@ -26,6 +26,9 @@ func (l *lane) serve(soft, hard context.Context, term link.Terminal) error {
 		select {
 		case <-soft.Done():
 		case <-l.woken:
+		case <-l.cfg.Plugged:
+			err = l.heartbeat(soft, term)
+			beat = time.Now().Add(l.cfg.Heartbeat)
 		case j := <-l.jobs:
 			l.pulse.within(exchange)
 			err = l.serveJob(soft, hard, term, j)

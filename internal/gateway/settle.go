@@ -85,6 +85,9 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	if o, ok := l.answers[rec.ID]; ok {
 		return l.conclude(hard, term, rec, o)
 	}
+	if l.toSend[rec.ID] {
+		return l.send(soft, hard, term, rec)
+	}
 	if rec.Operation.ReadsCard() {
 		text := "interrupted; no money moves by it: ask again"
 		return l.conclude(hard, term, rec, payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondAborted, Text: text})
@@ -92,7 +95,7 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	l.pulse.within(exchange)
 	ctx, cancel := context.WithTimeout(soft, exchange)
 	defer cancel()
-	o, err := term.Lookup(ctx, rec.Transaction, l.quiet(rec))
+	o, err := l.lookUp(ctx, term, rec)
 	if soft.Err() != nil {
 		return nil
 	}
@@ -132,6 +135,15 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	}
 	l.giveUp(rec, err)
 	return nil
+}
+
+// lookUp asks about one payment: an approval that may not be confirmed by what it said,
+// where the driver can.
+func (l *lane) lookUp(ctx context.Context, term link.Terminal, rec payment.Record) (payment.Outcome, error) {
+	if r, ok := term.(link.Rechecker); ok && rec.State == payment.StateAuthorised {
+		return r.Recheck(ctx, rec.Transaction, rec.Outcome, l.quiet(rec))
+	}
+	return term.Lookup(ctx, rec.Transaction, l.quiet(rec))
 }
 
 // toldInstead is what an acquirer has told of a payment in doubt by its name, if

@@ -61,7 +61,7 @@ type Request struct {
 
 	Cashback Money  `json:"cashback,omitzero"`  // the part of Amount that a purchase gives out in cash
 	Merchant string `json:"merchant,omitempty"` // which of the terminal's merchants is paid; "" is the profile's own
-	Service  string `json:"service,omitempty"`  // what a service-payment pays, in the terminal's own notation
+	Service  string `json:"service,omitempty"`  // what a service-payment pays, or a refund of one needs, in the terminal's own notation
 
 	// Timeout is how long the customer has to present a card; 0 means
 	// [DefaultTimeout]. When it is over the terminal is asked to stop, and the
@@ -128,8 +128,8 @@ func (r Request) Validate() error {
 	r.validateOriginal(&v)
 	checkText(&v, "merchant", r.Merchant, MaxOrder)
 	checkText(&v, "service", r.Service, MaxText)
-	if r.Service != "" && r.Operation != ServicePayment {
-		v.add("service", "is for a service-payment only")
+	if r.Service != "" && r.Operation != ServicePayment && r.Operation != Refund {
+		v.add("service", "is for a service-payment or its refund only")
 	}
 	checkDuration(&v, "timeout_ms", r.Timeout, MaxTimeout)
 	checkDuration(&v, "fulfil_within_ms", r.FulfilWithin, MaxFulfil)

@@ -43,6 +43,7 @@ func TestValidate(t *testing.T) {
 		{"cash of a refund", func(r *Request) { r.Operation, r.Cashback = Refund, Money{1, r.Amount.Currency} }, "cashback"},
 		{"merchant with a line break", func(r *Request) { r.Merchant = "2\n" }, "merchant"},
 		{"long service", func(r *Request) { r.Operation, r.Service = ServicePayment, strings.Repeat("x", MaxText+1) }, "service"},
+		{"service of a refund", func(r *Request) { r.Operation, r.Service = Refund, "parts/12345" }, ""},
 		{"service of a purchase", func(r *Request) { r.Service = "phone" }, "service"},
 		{"amount of a reconciliation", func(r *Request) { r.Operation = Reconciliation }, "amount"},
 	} {

@@ -64,6 +64,7 @@ const (
 	AlertOrphan       AlertCode = "terminal-missing"
 	AlertFirmware     AlertCode = "firmware-failed"
 	AlertChanged      AlertCode = "terminal-changed"
+	AlertNotice       AlertCode = "notice-unreadable" // somebody who has the keys tells what nobody here understands; until a restart
 )
 
 // Alert is raised until it is cleared.

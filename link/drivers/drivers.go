@@ -4,10 +4,12 @@ package drivers
 
 import (
 	"tillgate/link"
+	"tillgate/link/bpos"
 	"tillgate/link/ecrvn"
 	"tillgate/link/privat"
 	"tillgate/link/qfpay"
 	"tillgate/link/ssi"
+	"tillgate/link/zengi"
 )
 
 // All lists the drivers, in the order in which they are shown.
@@ -17,6 +19,8 @@ func All() []link.Driver {
 		privat.Driver(),
 		ssi.Driver(),
 		qfpay.Driver(),
+		zengi.Driver(),
+		bpos.Driver(),
 	}
 }
 

@@ -16,8 +16,14 @@ func TestAll(t *testing.T) {
 			t.Errorf("%q: a name is lower case and there once", d.Name)
 		}
 		seen[d.Name] = true
-		if d.Title == "" || d.Open == nil || d.Explain == nil || d.Simulate == nil || d.Check == nil {
-			t.Errorf("%s: title, Open, Check, Explain and Simulate are required", d.Name)
+		if d.Title == "" || d.Explain == nil {
+			t.Errorf("%s: title and Explain are required", d.Name)
+		}
+		if !d.Notifies() && (d.Open == nil || d.Simulate == nil || d.Check == nil) {
+			t.Errorf("%s: Open, Check and Simulate are required of a terminal", d.Name)
+		}
+		if n := d.Notify; n != nil && (n.Path == "" || n.Open == nil || n.Simulate == nil || n.Accepted.Status != 200 || n.Refused.Status < 400 || n.Refused.Status > 499) {
+			t.Errorf("%s: path, Open, Simulate and both answers are required of a notifier", d.Name)
 		}
 		if _, ok := payment.Exponent(d.Currency); !ok {
 			t.Errorf("%s: the usual currency %q is not in ISO 4217", d.Name, d.Currency)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -74,10 +75,43 @@ func (s Subject) pty(t *testing.T) {
 	if s.Apart {
 		t.Skip("a serial line has not a connection for each request")
 	}
+	s.over(t, func(*bench) (link.Conn, link.Conn) { return OpenPTY(t) })
+}
+
+// tcp does the same over loopback TCP, dialled as an address of the
+// configuration.
+func (s Subject) tcp(t *testing.T) {
+	if s.Apart {
+		t.Skip("there is no cable to pull from a connection that lasts for one request")
+	}
+	ear, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ear.Close() })
+	address, err := link.ParseAddress("tcp://" + ear.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.over(t, func(*bench) (link.Conn, link.Conn) {
+		ours, err := address.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := ear.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ours, theirs
+	})
+}
+
+// over sells on real lines, in real time, and pulls the cable.
+func (s Subject) over(t *testing.T, dial func(*bench) (ours, theirs link.Conn)) {
 	settings := s.anySettings()
 	b := newBench(t, s, settings, s.Approve, s.Decline, s.Approve)
 	defer b.sim.Close()
-	b.dial = func(*bench) (link.Conn, link.Conn) { return OpenPTY(t) }
+	b.dial = dial
 	term, err := b.open()
 	if err != nil {
 		t.Fatal(err)

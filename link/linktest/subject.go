@@ -7,6 +7,7 @@ import (
 	"net"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +61,11 @@ type Subject struct {
 	// thousands of them; 0 is at each.
 	Stride int
 
+	// Confirms says that the terminal takes an approval back that is not confirmed
+	// (link.Confirmer): a payment whose answer is lost ends as not paid, and until
+	// then a lookup does not know. The suite confirms as a lane does.
+	Confirms bool
+
 	// Positional says that no id travels: under the driver's own profile the last
 	// transaction proves nothing, and a lookup may say that it does not know.
 	// Payments are told apart in the ledger by their amounts.
@@ -92,7 +98,8 @@ type bench struct {
 	settings any
 	sim      link.Simulator
 	dial     func(*bench) (ours, theirs link.Conn)
-	wrap     func(link.Conn) link.Conn // of the next connection, of all with Apart; nil: none
+	mu       sync.Mutex
+	wrap     func(link.Conn) link.Conn // of the next connection, of all with Apart; nil: none; under mu
 	n        int                       // attempts so far
 }
 
@@ -100,6 +107,16 @@ type bench struct {
 func (s Subject) blind(settings any, err error) bool {
 	own := s.Driver.Settings != nil && reflect.DeepEqual(settings, s.Driver.Settings())
 	return s.Positional && own && (errors.Is(err, link.ErrInProgress) || errors.Is(err, link.ErrUnproven))
+}
+
+// pending says whether err is all that a lookup can say while the terminal still
+// waits for a Confirm.
+func (s Subject) pending(err error) bool { return s.Confirms && errors.Is(err, link.ErrInProgress) }
+
+// undone says whether a payment came out as one that was taken back, since it was
+// not confirmed. Whether it was, judge sees.
+func (s Subject) undone(o payment.Outcome, err error) bool {
+	return s.Confirms && err == nil && o.Result.NotPaid()
 }
 
 func newBench(t *testing.T, s Subject, settings any, script ...string) *bench {
@@ -124,11 +141,8 @@ func (b *bench) open() (link.Terminal, error) {
 		Dial: func(context.Context) (link.Conn, error) {
 			ours, theirs := b.dial(b)
 			go b.sim.Serve(context.Background(), theirs)
-			if dials++; b.wrap != nil && dials > b.s.Dials {
-				ours = b.wrap(ours)
-				if !b.s.Apart {
-					b.wrap = nil
-				}
+			if dials++; dials > b.s.Dials {
+				ours = b.wrapped(ours)
 			}
 			return ours, nil
 		},
@@ -139,14 +153,35 @@ func (b *bench) open() (link.Terminal, error) {
 // together. line is the newest.
 func (b *bench) breakAt(line **Breaking, n int, kind Kind) {
 	*line = nil
-	b.wrap = func(c link.Conn) link.Conn {
+	b.wrapNext(func(c link.Conn) link.Conn {
 		if *line == nil {
 			*line = BreakAt(c, n, kind)
 		} else {
 			*line = (*line).Again(c)
 		}
 		return *line
+	})
+}
+
+// wrapNext wraps the next connection, with Apart all that follow. A driver that
+// makes connections by itself may be at it.
+func (b *bench) wrapNext(wrap func(link.Conn) link.Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wrap = wrap
+}
+
+func (b *bench) wrapped(c link.Conn) link.Conn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.wrap == nil {
+		return c
 	}
+	c = b.wrap(c)
+	if !b.s.Apart {
+		b.wrap = nil
+	}
+	return c
 }
 
 // mustOpen tries for ten minutes, as a lane would: a terminal that serves a
@@ -200,13 +235,29 @@ func (b *bench) sell(ctx context.Context, term link.Terminal, tx *payment.Transa
 	if err := baseline(term, tx); err != nil {
 		return payment.Outcome{}, &link.Error{Op: "baseline", Err: err}
 	}
-	return term.Execute(ctx, *tx, d)
+	return execute(ctx, term, *tx, d)
+}
+
+// execute sends the command and confirms an approval, as a lane does once it is
+// written down. A payment that was not confirmed is as unknown as one that was
+// not answered.
+func execute(ctx context.Context, term link.Terminal, tx payment.Transaction, d link.Dialogue) (payment.Outcome, error) {
+	o, err := term.Execute(ctx, tx, d)
+	if c, ok := term.(link.Confirmer); ok && err == nil && o.Result == payment.Approved {
+		if err := c.Confirm(ctx, tx, o); err != nil {
+			return o, &link.Error{Op: "confirm", Sent: true, Err: err}
+		}
+	}
+	return o, err
 }
 
 // charged lists what the bank charged for an attempt. A terminal may carry only
 // the first characters of its id, or none.
 func (b *bench) charged(tx payment.Transaction) (all []link.Entry) {
 	for _, e := range b.sim.Ledger() {
+		if b.s.Confirms && e.Reversed {
+			continue // the terminal took it back
+		}
 		if b.s.Positional && e.Charged && e.Amount == tx.Amount {
 			all = append(all, e)
 		}

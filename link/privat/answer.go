@@ -13,7 +13,7 @@ import (
 
 const (
 	maxValue   = 64       // bytes that are kept of a value
-	maxReceipt = 16 << 10 // bytes that are kept of a receipt
+	maxReceipt = 96 << 10 // bytes that are kept of a receipt: the journal of a long batch
 	maxList    = 64       // merchants that are kept of a list
 )
 
@@ -35,6 +35,7 @@ type answer struct {
 	date, time, issuer, scheme, acquirer, entry                  string
 	signature, txnType, status, subMerchant                      string
 	version, vendor, model, result, lastResult, stage, stageText string
+	cash, cashGiven, balance, group, agreement                   string
 
 	card    payment.PAN
 	receipt string
@@ -118,7 +119,7 @@ func (a *answer) params(v json.RawMessage) error {
 // come twice in the document's own examples.
 func unique(seen map[string]bool, key string) error {
 	switch key {
-	case "method", "params", "error", "responseCode", "amount", "invoiceNumber", "rrn", "txnType":
+	case "method", "params", "error", "responseCode", "amount", "invoiceNumber", "rrn", "txnType", "amountCash", "resultCashback", "balance":
 		if seen[key] {
 			return fmt.Errorf("%w: %s comes twice", errMessage, key)
 		}
@@ -182,6 +183,16 @@ func (a *answer) field(key string) *string {
 		return &a.stage
 	case "LastStatMsgDescription":
 		return &a.stageText
+	case "amountCash":
+		return &a.cash
+	case "resultCashback":
+		return &a.cashGiven
+	case "balance":
+		return &a.balance
+	case "discountName":
+		return &a.group
+	case "agreementNum":
+		return &a.agreement
 	}
 	return nil
 }
@@ -193,6 +204,7 @@ var keptKeys = []string{
 	"msgType", "amount", "discount", "approvalCode", "invoiceNumber", "rrn", "rrnExt", "terminalId", "merchant", "date", "time", "issuerName",
 	"paymentSystem", "bankAcquirer", "posEntryMode", "signVerif", "txnType", "trnStatus", "subMerchant",
 	"version", "vendor", "model", "result", "LastResult", "LastStatMsgCode", "LastStatMsgDescription",
+	"amountCash", "resultCashback", "balance", "discountName", "agreementNum",
 }
 
 // droppedKeys are parameters that hold what a customer owns or enters, or what

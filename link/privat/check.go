@@ -1,6 +1,10 @@
 package privat
 
 import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
 	"tillgate/internal/payment"
 )
 
@@ -15,28 +19,47 @@ const (
 // check refuses what the protocol cannot carry (Driver.Check).
 func check(_ any, r payment.Request) error {
 	switch r.Operation {
-	case payment.Purchase, payment.Refund, payment.Reversal, payment.Preauthorization, payment.Completion:
-	case payment.Reconciliation, payment.Lookup, payment.Diagnosis:
+	case payment.Purchase, payment.Refund, payment.Reversal, payment.Preauthorization, payment.Completion, payment.ServicePayment:
+	case payment.Balance, payment.Reconciliation:
+		return checkMerchant(r)
+	case payment.Lookup, payment.Diagnosis, payment.Print:
 		return nil
 	default:
 		return payment.Refuse(payment.ReasonUnsupported, "operation: the terminal's protocol has none of this kind")
 	}
-	if exp, ok := payment.Exponent(r.Amount.Currency); !r.Amount.IsZero() && (!ok || exp != 2 || r.Amount.Minor <= 0) {
-		return payment.Refuse(payment.ReasonInvalid, "amount: the terminal takes amounts with two decimals, more than nought")
+	for _, m := range []payment.Money{r.Amount, r.Cashback} {
+		if exp, ok := payment.Exponent(m.Currency); !m.IsZero() && (!ok || exp != 2 || m.Minor <= 0) {
+			return payment.Refuse(payment.ReasonInvalid, "amount: the terminal takes amounts with two decimals, more than nought")
+		}
 	}
-	if r.Amount.IsZero() && r.Operation != payment.Reversal {
+	switch {
+	case r.Amount.IsZero() && r.Operation != payment.Reversal:
 		return payment.Refuse(payment.ReasonInvalid, "amount: is required")
+	case !r.Cashback.IsZero() && (r.Operation != payment.Purchase || r.Cashback.Currency != r.Amount.Currency || r.Cashback.Minor >= r.Amount.Minor):
+		return payment.Refuse(payment.ReasonInvalid, "cashback: is a part of a purchase")
 	}
+	if err := checkMerchant(r); err != nil {
+		return err
+	}
+	return checkOriginal(r)
+}
+
+func checkOriginal(r payment.Request) error {
 	o := r.Original
 	switch r.Operation {
+	case payment.ServicePayment:
+		return checkService(r)
 	case payment.Reversal:
 		return number("a receipt number", o.Receipt, maxInvoice)
 	case payment.Refund:
-		return number("an RRN", o.RRN, maxRRN)
-	case payment.Completion:
-		if err := number("a receipt number", o.Receipt, maxInvoice); err != nil {
+		if err := checkService(r); err != nil {
 			return err
 		}
+		if r.Service == "" && o.Operation == payment.ServicePayment {
+			return payment.Refuse(payment.ReasonInvalid, "service: %v", errAgreement)
+		}
+		return number("an RRN", o.RRN, maxRRN)
+	case payment.Completion:
 		if err := number("an RRN", o.RRN, maxRRN); err != nil {
 			return err
 		}
@@ -45,6 +68,29 @@ func check(_ any, r payment.Request) error {
 		}
 	}
 	return nil
+}
+
+// checkMerchant: "2", or "2/shop".
+func checkMerchant(r payment.Request) error {
+	if r.Merchant == "" {
+		return nil
+	}
+	index, sub, _ := strings.Cut(r.Merchant, "/")
+	if !isMerchant(index) || !isSubMerchant(sub) {
+		return payment.Refuse(payment.ReasonInvalid, "merchant: is a number from 0 to 99 of the terminal's list, or with a sub-merchant behind a slash: 2/shop")
+	}
+	return nil
+}
+
+func isMerchant(s string) bool { return isNumber(s) && len(s) <= 2 }
+
+func isSubMerchant(s string) bool {
+	return len(s) <= maxValue && isPlain(s)
+}
+
+// isPlain says whether a text can be sent as it is.
+func isPlain(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
 }
 
 func number(what, s string, most int) error {

@@ -24,10 +24,14 @@ const (
 	codeApproved  = "0000"
 	codePartial   = "0010" // a smaller amount was approved, with error:false
 	codeCancelled = "1001"
+	codeFull      = "1003"
+	codeFailed    = "0001" // of GetBalance and Verify: not the bank's
 
-	typePurchase = "1"
-	typeRefund   = "2"
-	typeVoid     = "3"
+	typeUndefined  = "0"
+	typePurchase   = "1"
+	typeRefund     = "2"
+	typeVoid       = "3"
+	typeInstalment = "4" // in GetReceiptInfo
 
 	statusReversed = "3" // trnStatus, and 4 is cancelled
 	statusCanceled = "4"
@@ -62,7 +66,7 @@ var terminalCodes = map[string]terminalCode{
 //
 //	responseCode                error   verdict
 //	0000                        false   done
-//	0010                        false   done, for Purchase and Preauthorization: a smaller amount
+//	0010                        false   done, for Purchase, Cashback and Preauthorization: a smaller amount
 //	00NN, declined by DE 39     true    not done
 //	1000 to 1008                true    ended
 //	anything else               any     doubtful
@@ -73,7 +77,7 @@ func judge(a answer) verdict {
 	switch {
 	case a.code == codeApproved && !a.failed:
 		return done
-	case a.code == codePartial && !a.failed && (a.method == methodPurchase || a.method == methodPreauth):
+	case a.code == codePartial && !a.failed && (a.method == methodPurchase || a.method == methodCashback || a.method == methodPreauth):
 		return done
 	case a.failed && payment.ResponseCodeOf(a.host()).Decision == payment.DecisionDeclined:
 		return notDone
@@ -106,16 +110,23 @@ func show(s string) string {
 	return s[:min(len(s), 24)]
 }
 
-// typeOf is the txnType a receipt of the operation has. The document's answers
-// to Preauthorization and SaleCompletion have 1, as a purchase.
-func typeOf(op payment.Operation) string {
-	switch op {
-	case payment.Refund:
-		return typeRefund
-	case payment.Reversal:
-		return typeVoid
+// isType says whether a receipt of this txnType can be the one of tx. The
+// document's answers to Preauthorization and SaleCompletion have 1, as a purchase;
+// that to Cashback has none, and that to ServiceGeneric has 0.
+func isType(txnType string, tx payment.Transaction) bool {
+	switch {
+	case tx.Operation == payment.Reversal:
+		return txnType == typeVoid
+	case tx.Operation == payment.ServicePayment:
+		return txnType == typeInstalment || txnType == typeUndefined
+	case tx.Operation == payment.Refund && tx.Service != "":
+		return txnType == typeRefund || txnType == typeInstalment || txnType == typeUndefined
+	case tx.Operation == payment.Refund:
+		return txnType == typeRefund
+	case !tx.Cashback.IsZero():
+		return txnType == typePurchase || txnType == typeUndefined
 	}
-	return typePurchase
+	return txnType == typePurchase
 }
 
 // entryModes are the first two digits of posEntryMode, ISO 8583 DE 22.
@@ -126,8 +137,8 @@ var entryModes = map[string]payment.EntryMode{
 
 // stages are the values of LastStatMsgCode: 0 to 11 of the document's 6.8, the
 // others of the vendor's guide to the same terminals. A code that is not here
-// leaves the stage as it is: 0, 4 (waits for a cashier), 8 and 10 say nothing of
-// the customer, 11 offers a discount, which is not used.
+// leaves the stage as it is: 0, 4 (waits for a key), 8 and 10 say nothing of the
+// customer, 11 waits for a discount.
 var stages = map[string]payment.Stage{
 	"1": payment.StageHost, // card was read
 	"2": payment.StageHost, // a chip card is used

@@ -1,6 +1,7 @@
 package privat
 
 import (
+	"os"
 	"testing"
 
 	"tillgate/internal/payment"
@@ -21,7 +22,7 @@ func subject(t *testing.T) linktest.Subject {
 			s.Keypad = KeypadLocked
 			return s
 		},
-		Positional: true, Dials: 2,
+		Positional: true, Dials: 2, Stride: 7,
 		Approve: "approve", Decline: "decline:51", Cancel: "cancel", Slow: "slow:20s", SlowDecline: "slow:20s+decline:51",
 		Charged: []string{
 			"lost-answer", "half-answer", "garbage", "reboot", "charged:", "charged:0000", "charged:0010", "charged:0008", "charged:0009", "charged:0011",
@@ -49,6 +50,9 @@ func subject(t *testing.T) linktest.Subject {
 			"cash advance":                     of(payment.CashAdvance, payment.Reference{}),
 		},
 		Invalid: [][]byte{[]byte(`{"method":"Purchase"`), []byte(`{"a":1}`), frameOf(t, "handshake_response_broken_JSON"), []byte(`{"method":"Purchase","step":0,"params":{"amount":"1x"}}`)},
+	}
+	if os.Getenv("CRASH") == "all" {
+		s.Stride = 1
 	}
 	for _, name := range []string{"handshake_request", "handshake_response", "identify_response", "com9_trace_response"} {
 		s.Valid = append(s.Valid, frameOf(t, name))

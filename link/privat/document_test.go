@@ -91,9 +91,15 @@ func TestDocument(t *testing.T) {
 		all := strings.Join(cells, " ")
 		for _, m := range []string{
 			methodPing, methodInfo, methodReceipt, methodPurchase, methodRefund, methodVoid, methodPartly, methodPreauth, methodCompletion, methodVerify,
-			msgIdentify, msgInterrupt, msgLastResult, msgStatus, msgMerchants, msgMasks,
+			methodCashback, methodBalance, methodAudit, methodVerifyCopy, methodPrint, methodJournal, methodHost,
+			msgIdentify, msgInterrupt, msgLastResult, msgStatus, msgStatusText, msgDiscount, msgCorrect, msgCorrected, msgMerchants, msgMasks,
 		} {
 			if !strings.Contains(all, m) {
+				t.Errorf("%s has no row", m)
+			}
+		}
+		for m := range services {
+			if !strings.Contains(" "+strings.NewReplacer("`", " ", ",", " ").Replace(all)+" ", " "+m+" ") {
 				t.Errorf("%s has no row", m)
 			}
 		}

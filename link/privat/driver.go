@@ -18,10 +18,12 @@ func Driver() link.Driver {
 		Title:    "PrivatBank ECR JSON over TCP, USB or RS232",
 		Currency: "UAH",
 		Operations: []payment.Operation{
-			payment.Purchase, payment.Refund, payment.Reversal, payment.Preauthorization, payment.Completion,
-			payment.Reconciliation, payment.Lookup, payment.Diagnosis,
+			payment.Purchase, payment.Refund, payment.Reversal, payment.Preauthorization, payment.Completion, payment.ServicePayment,
+			payment.Balance, payment.Reconciliation, payment.Lookup, payment.Diagnosis, payment.Print,
 		},
-		Preserving: []payment.Operation{payment.Lookup, payment.Diagnosis},
+		Cashback:   true,
+		Merchants:  true,
+		Preserving: []payment.Operation{payment.Lookup, payment.Diagnosis, payment.Print},
 		CanAbort:   true,
 		Settings:   func() any { return defaults() },
 		Check:      check,
@@ -38,7 +40,8 @@ type terminal struct {
 	currency string
 	longest  time.Duration
 	log      *slog.Logger
-	identity string // as the terminal last told it
+	identity string        // as the terminal last told it
+	patience time.Duration // with a question that is asked again if need be; 0: as the profile says
 
 	// unanswered is a money command that was sent on this connection and given
 	// up. The terminal answers each, in the order in which it took them.
@@ -51,6 +54,17 @@ type terminal struct {
 	// seen are the receipts that came with answers on this connection, and
 	// whose they are.
 	seen map[string]string
+
+	// full is the last receipt when the terminal said that its log takes no more;
+	// nil: it has not.
+	full *mark
+
+	// waited says that the terminal has stood there waiting for a key.
+	waited bool
+
+	// pending are attempts whose approval the terminal has taken back by itself,
+	// and whether it has told the bank since.
+	pending map[string]bool
 }
 
 // stray is an answer whose command was given up: on this connection, then its
@@ -61,9 +75,11 @@ type stray struct {
 }
 
 var (
-	_ link.Terminal  = (*terminal)(nil)
-	_ link.Baseliner = (*terminal)(nil)
-	_ link.Diagnoser = (*terminal)(nil)
+	_ link.Terminal      = (*terminal)(nil)
+	_ link.Baseliner     = (*terminal)(nil)
+	_ link.Diagnoser     = (*terminal)(nil)
+	_ link.HostDiagnoser = (*terminal)(nil)
+	_ link.Printer       = (*terminal)(nil)
 )
 
 // Close ends the connection and wakes a running Execute.
@@ -81,6 +97,14 @@ var (
 // A question that was not answered in time costs the connection, so that a late
 // answer to it is not taken for the answer to another.
 func (t *terminal) ask(ctx context.Context, r request, bytes []byte) (answer, error) {
+	within := t.settings.QueryTimeout
+	if t.patience > 0 {
+		within = min(within, t.patience)
+	}
+	return t.askWithin(ctx, r, bytes, within)
+}
+
+func (t *terminal) askWithin(ctx context.Context, r request, bytes []byte, within time.Duration) (answer, error) {
 	t.collect()
 	if bytes == nil {
 		bytes = r.frame()
@@ -93,7 +117,7 @@ func (t *terminal) ask(ctx context.Context, r request, bytes []byte) (answer, er
 	var refused error
 	sent, err := t.line.write(ctx, bytes)
 	if err == nil {
-		err = t.line.wait(ctx, t.settings.QueryTimeout, func(a answer) bool {
+		err = t.line.wait(ctx, within, func(a answer) bool {
 			switch {
 			case moves(a.method):
 				t.keep(a)

@@ -3,6 +3,7 @@ package privat
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -273,30 +274,76 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-// TestDialogue counts the connections and the time of both dialogues.
+// TestDialogue counts the connections and the time of both dialogues, with a
+// terminal that is ready at once, and with ones that need time after each
+// connection: they refuse the next, or take it and do not answer.
 func TestDialogue(t *testing.T) {
-	for dialogue, want := range map[string]int{DialogueReference: 3, DialogueSingle: 1} {
+	for _, c := range []struct {
+		dialogue string
+		rest     time.Duration // after a connection
+		deaf     bool          // takes connections meanwhile
+		dials    int
+		took     time.Duration
+	}{
+		{DialogueReference, 0, false, 3, 0}, {DialogueSingle, time.Minute, false, 1, 0}, {DialogueReference, 3 * time.Second, false, 5, 8 * time.Second},
+		{DialogueReference, 3 * time.Second, true, 5, 26 * time.Second},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t)
-			r.settings.Dialogue, r.settings.Pause = dialogue, 4*time.Second
-			began := time.Now()
-			term := r.open()
-			if took := time.Since(began); r.dials != want || took != time.Duration(want-1)*4*time.Second {
-				t.Errorf("%s: %d connections in %v", dialogue, r.dials, took)
+			r.settings.Dialogue, r.settings.Pause = c.dialogue, 4*time.Second
+			began, free := time.Now(), time.Time{}
+			rest := func() { free = time.Now().Add(c.rest) }
+			term, err := Open(t.Context(), link.Config{Settings: r.settings, Dial: func(context.Context) (link.Conn, error) {
+				r.dials++
+				ours, theirs := net.Pipe()
+				if time.Now().Before(free) && !c.deaf {
+					return nil, errors.New("refused")
+				}
+				if time.Now().Before(free) {
+					go io.Copy(io.Discard, theirs)
+					return ours, nil
+				}
+				go r.sim.Serve(context.Background(), theirs)
+				return hook{ours, rest}, nil
+			}})
+			if err != nil {
+				t.Fatal(err)
 			}
-			r.do(term, payment.Purchase, 1, none, payment.Approved)
+			defer term.Close()
+			if took := time.Since(began); r.dials != c.dials || took != c.took {
+				t.Errorf("%+v: %d connections in %v", c, r.dials, took)
+			}
+			r.do(term.(*terminal), payment.Purchase, 1, none, payment.Approved)
 		})
 	}
+	for why, dial := range map[string]func(context.Context) (link.Conn, error){
+		"nobody is there": func(context.Context) (link.Conn, error) { return nil, errors.New("refused") },
+	} {
+		if _, err := Open(t.Context(), link.Config{Dial: dial}); err == nil || link.Sent(err) {
+			t.Errorf("%s: got %v", why, err)
+		}
+	}
+}
+
+// hook is a connection that tells when it is closed by us.
+type hook struct {
+	net.Conn
+	closed func()
+}
+
+func (h hook) Close() error {
+	h.closed()
+	return h.Conn.Close()
 }
 
 func TestSettings(t *testing.T) {
 	if err := defaults().Validate(); err != nil {
 		t.Error(err)
 	}
-	bad := &Settings{MerchantID: "x", SubMerchant: "a\x00", Keypad: "k", Signature: "s", Dialogue: "d", Pause: -1, Poll: 1}
+	bad := &Settings{MerchantID: "x", SubMerchant: "a\x00", Keypad: "k", Signature: "s", Dialogue: "d", Pause: -1, Discounts: map[string]int{"": 100}}
 	v, ok := errors.AsType[payment.Invalid](bad.Validate())
-	if !ok || len(v) != 8 {
-		t.Errorf("got %d problems, want 8: %v", len(v), v)
+	if !ok || len(v) != 11 {
+		t.Errorf("got %d problems, want 11: %v", len(v), v)
 	}
 	if _, err := Open(t.Context(), link.Config{Settings: bad}); err == nil || link.Sent(err) {
 		t.Errorf("opened with a bad profile: %v", err)

@@ -49,9 +49,14 @@ func (t *terminal) lateAnswer(tx payment.Transaction) (payment.Outcome, bool) {
 		if v == done && s.attempt == "" && !t.agrees(s.answer, tx) {
 			continue
 		}
+		if v == done && t.checkCash(tx, s.answer) != nil {
+			continue
+		}
 		t.strays = append(t.strays[:i:i], t.strays[i+1:]...)
 		t.claim(s.answer, tx.Attempt)
-		return t.outcome(s.answer, v, payment.SourceLookup), true
+		o := t.outcome(s.answer, v, payment.SourceLookup)
+		o.Discount = t.agreed(tx, s.answer)
+		return o, true
 	}
 	return payment.Outcome{}, false
 }
@@ -59,7 +64,7 @@ func (t *terminal) lateAnswer(tx payment.Transaction) (payment.Outcome, bool) {
 // fits says whether an answer from an earlier connection can be the one to tx.
 func (t *terminal) fits(a answer, tx payment.Transaction) bool {
 	b := tx.Baseline
-	if t.identity != "" && b.Identity != "" && t.identity != b.Identity || methodOf(tx.Operation) != methodOf(operationOf(a.method)) {
+	if t.identity != "" && b.Identity != "" && t.identity != b.Identity || t.method(tx) != a.method {
 		return false
 	}
 	owner, known := t.seen[a.key()]
@@ -74,21 +79,7 @@ func (t *terminal) agrees(a answer, tx payment.Transaction) bool {
 	if a.code == codePartial {
 		return !m.IsZero() && m.Minor < tx.Amount.Minor
 	}
-	return m == tx.Amount || tx.Amount.IsZero()
-}
-
-func methodOf(op payment.Operation) string {
-	return map[payment.Operation]string{
-		payment.Purchase: methodPurchase, payment.Refund: methodRefund, payment.Reversal: methodVoid,
-		payment.Preauthorization: methodPreauth, payment.Completion: methodCompletion, payment.Reconciliation: methodVerify,
-	}[op]
-}
-
-func operationOf(method string) payment.Operation {
-	return map[string]payment.Operation{
-		methodPurchase: payment.Purchase, methodRefund: payment.Refund, methodVoid: payment.Reversal, methodPartly: payment.Reversal,
-		methodPreauth: payment.Preauthorization, methodCompletion: payment.Completion,
-	}[method]
+	return m == tx.Amount || tx.Amount.IsZero() || !t.agreed(tx, a).IsZero()
 }
 
 // examine reads the terminal and judges what it shows.
@@ -99,6 +90,9 @@ func (t *terminal) examine(ctx context.Context, tx payment.Transaction, quiet ti
 	}
 	if o, ok, err := t.proven(ctx, last, tx); ok || err != nil {
 		return o, err
+	}
+	if told, ok := t.pending[tx.Attempt]; ok && told {
+		return payment.Outcome{Result: payment.Reversed, Source: payment.SourceLookup, Text: "taken back by the terminal with its reconciliation"}, nil
 	}
 	unchanged := sameReceipt(last.mark(), readMark(tx.Baseline.Fingerprint))
 	switch {
@@ -132,15 +126,20 @@ func (t *terminal) look(ctx context.Context, tx payment.Transaction) (receipt, e
 func (t *terminal) proven(ctx context.Context, last receipt, tx payment.Transaction) (payment.Outcome, bool, error) {
 	before := readMark(tx.Baseline.Fingerprint)
 	if tx.Operation == payment.Reconciliation {
-		closed := before.Kind == kindReceipt && last.kind == kindEmpty
+		closed := before.Kind == kindReceipt && last.kind == kindEmpty && tx.Merchant == ""
 		return payment.Outcome{Result: payment.Approved, Source: payment.SourceLookup, Text: "the batch is empty, and was not"}, closed, nil
 	}
-	a := last.as(methodOf(tx.Operation))
-	if last.kind == kindReceipt && last.txnType == typeOf(tx.Operation) && t.ours(last, before, tx) {
+	a := last.as(t.method(tx))
+	if last.kind == kindReceipt && isType(last.txnType, tx) && t.ours(last, before, tx) {
 		switch v := judge(a); {
 		case v == done && !last.void(tx) && t.agrees(a, tx), v == notDone:
 			t.claim(a, tx.Attempt)
-			return t.outcome(a, v, payment.SourceLookup), true, nil
+			o := t.outcome(a, v, payment.SourceLookup)
+			o.Discount = t.agreed(tx, a)
+			return o, true, nil
+		case last.cancelled() && (t.agrees(a, tx) || a.amount == ""):
+			t.claim(a, tx.Attempt)
+			return t.takenBack(last, tx, payment.SourceLookup), true, nil
 		}
 	}
 	if tx.Operation != payment.Reversal {
@@ -206,7 +205,12 @@ func (t *terminal) readBack(ctx context.Context, tx payment.Transaction, a answe
 		return o, nil
 	case v != ended || t.identity == "" || t.identity != tx.Baseline.Identity:
 		return payment.Outcome{}, doubt(a)
-	case sameReceipt(last.mark(), readMark(tx.Baseline.Fingerprint)), last.kind == kindReceipt && last.code == a.code:
+	case sameReceipt(last.mark(), readMark(tx.Baseline.Fingerprint)):
+		return t.outcome(a, notDone, payment.SourceAnswer), nil
+	case last.kind == kindReceipt && last.code == a.code && last.cancelled():
+		t.claim(last.answer, tx.Attempt)
+		return t.takenBack(last, tx, payment.SourceAnswer), nil
+	case last.kind == kindReceipt && last.code == a.code:
 		return t.outcome(a, notDone, payment.SourceAnswer), nil
 	}
 	return payment.Outcome{}, doubt(a)

@@ -35,7 +35,8 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 		t.unanswered.attempt, t.unanswered.method = tx.Attempt, req.method
 	}
 	d.Report(firstStage(tx.Operation), payment.VendorCode{})
-	a, err := t.serve(ctx, req, d)
+	s := serving{t: t, tx: tx, req: req, d: d}
+	a, err := s.run(ctx)
 	if err != nil {
 		return fail(true, err)
 	}
@@ -43,6 +44,12 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 	o, err := t.conclude(ctx, tx, a)
 	if err != nil {
 		return fail(true, err)
+	}
+	if o.Result == payment.Approved && !s.agreed.IsZero() {
+		o.Discount = s.agreed
+	}
+	if s.waited && o.Result == payment.Cancelled {
+		o.Text += "; " + waitsForKey
 	}
 	return o, nil
 }
@@ -76,39 +83,6 @@ func firstStage(op payment.Operation) payment.Stage {
 	return payment.StageWaitingCard
 }
 
-// request writes tx down in the terminal's language.
-func (t *terminal) request(tx payment.Transaction) (request, error) {
-	if err := check(t.settings, tx.Request); err != nil {
-		return request{}, err
-	}
-	if !tx.Amount.IsZero() && tx.Amount.Currency != t.currency {
-		return request{}, fmt.Errorf("the terminal takes %s", t.currency)
-	}
-	switch tx.Operation {
-	case payment.Purchase:
-		return t.settings.purchase(tx.Amount), nil
-	case payment.Refund:
-		return t.settings.refund(tx.Amount, tx.Original.RRN), nil
-	case payment.Preauthorization:
-		return t.settings.preauthorization(tx.Amount), nil
-	case payment.Reconciliation:
-		return verify(), nil
-	case payment.Reversal, payment.Completion:
-		original := t.money(readMark(tx.Baseline.Fingerprint).OriginalAmount)
-		if original.IsZero() || tx.Amount.Minor > original.Minor {
-			return request{}, errors.New("the baseline does not have the amount of the original, or less than is asked for")
-		}
-		if tx.Operation == payment.Completion {
-			return completion(original, tx.Amount, tx.Original.Auth, tx.Original.RRN), nil
-		}
-		if tx.Amount.IsZero() || tx.Amount == original {
-			return void(tx.Original.Receipt), nil
-		}
-		return voidPartly(tx.Amount, tx.Original.Receipt), nil
-	}
-	return request{}, fmt.Errorf("the protocol has no %s", tx.Operation)
-}
-
 // conclude makes an outcome of the answer to tx, or says why it is none.
 func (t *terminal) conclude(ctx context.Context, tx payment.Transaction, a answer) (payment.Outcome, error) {
 	if a.method == methodService { // refused before it began (document, 3. and 6.3)
@@ -118,9 +92,13 @@ func (t *terminal) conclude(ctx context.Context, tx payment.Transaction, a answe
 		}
 		return o, nil
 	}
-	if tx.Operation == payment.Reconciliation {
+	switch tx.Operation {
+	case payment.Reconciliation:
 		return t.closed(a), nil
+	case payment.Balance:
+		return t.inquired(a), nil
 	}
+	t.noteFull(ctx, a)
 	switch v := judge(a); v {
 	case done:
 		return t.approved(ctx, tx, a)
@@ -131,6 +109,22 @@ func (t *terminal) conclude(ctx context.Context, tx payment.Transaction, a answe
 	}
 }
 
+// inquired is the outcome of GetBalance (5.10), by which no money moves.
+func (t *terminal) inquired(a answer) payment.Outcome {
+	o := t.outcome(a, notDone, payment.SourceAnswer)
+	switch v := judge(a); {
+	case !a.failed && a.code == codeApproved && !t.money(a.balance).IsZero():
+		o.Result, o.Condition, o.Amount = payment.Approved, "", t.money(a.balance)
+	case v == ended, v == notDone && a.code != codeFailed:
+	default:
+		o.Result, o.Text = payment.Failed, "the terminal does not tell the balance"
+		if o.Condition == "" {
+			o.Condition = payment.CondRefusal
+		}
+	}
+	return o
+}
+
 // closed is the outcome of Verify. A batch without receipts is as closed as it
 // can be (5.18.3).
 func (t *terminal) closed(a answer) payment.Outcome {
@@ -138,6 +132,7 @@ func (t *terminal) closed(a answer) payment.Outcome {
 	switch {
 	case !a.failed && a.code == codeApproved:
 		o.Result, o.Condition, o.Text = payment.Approved, "", ""
+		t.batchClosed()
 	case a.failed && saysEmpty(a.text):
 		o.Result, o.Condition, o.Text = payment.Approved, "", "there was nothing in the batch"
 	default:
@@ -155,17 +150,42 @@ func (t *terminal) closed(a answer) payment.Outcome {
 func (t *terminal) approved(ctx context.Context, tx payment.Transaction, a answer) (payment.Outcome, error) {
 	if a.amount == "" {
 		if r, err := t.receipt(ctx, ""); err == nil && r.kind == kindReceipt && judge(r.as(a.method)) == done &&
-			!sameReceipt(r.mark(), readMark(tx.Baseline.Fingerprint)) && r.txnType == typeOf(tx.Operation) {
+			!sameReceipt(r.mark(), readMark(tx.Baseline.Fingerprint)) && isType(r.txnType, tx) {
 			a = r.as(a.method)
 		}
 	}
 	if tx.Operation == payment.Reversal && !tx.Amount.IsZero() && a.amount != "" && t.money(a.amount) != tx.Amount {
 		return payment.Outcome{}, errors.New("the answer to the reversal names another amount")
 	}
+	if err := t.checkCash(tx, a); err != nil {
+		return payment.Outcome{}, err
+	}
 	t.claim(a, tx.Attempt)
 	o := t.outcome(a, done, payment.SourceAnswer)
+	o.Text += told(a)
 	if tx.Operation == payment.Reversal && o.Amount.IsZero() {
 		o.Amount = tx.Amount // a void that was done took back what it was asked to
 	}
 	return o, nil
+}
+
+// checkCash refuses an answer that contradicts itself about the cash: it was not
+// given, and yet the card was charged with it (5.16.2).
+func (t *terminal) checkCash(tx payment.Transaction, a answer) error {
+	if !tx.Cashback.IsZero() && a.cashGiven == "false" && t.money(a.amount) == tx.Amount {
+		return errors.New("the terminal says that no cash was given, and names the amount with the cash")
+	}
+	return nil
+}
+
+// told is what else a person may want to know about an approval.
+func told(a answer) string {
+	text := ""
+	if a.cashGiven == "false" {
+		text += ", no cash was given"
+	}
+	if a.agreement != "" {
+		text += ", agreement " + show(a.agreement)
+	}
+	return text
 }

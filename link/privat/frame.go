@@ -51,8 +51,11 @@ func (f *frames) next() ([]byte, error) {
 			}
 			continue
 		}
-		f.buf = f.buf[:copy(f.buf[:cap(f.buf)], f.buf[f.at:])]
-		f.at, f.looked = 0, len(f.buf)
+		if f.at > 0 { // not for each read: a long frame would be copied for each of its bytes
+			f.buf = f.buf[:copy(f.buf, f.buf[f.at:])]
+			f.at = 0
+		}
+		f.looked = len(f.buf)
 		if len(f.buf) >= maxFrame {
 			f.buf, f.looked, f.dropped = f.buf[:0], 0, true
 		}

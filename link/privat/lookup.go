@@ -39,16 +39,22 @@ func (t *terminal) receipt(ctx context.Context, invoice string) (receipt, error)
 		asked = "0"
 	}
 	a, err := t.ask(ctx, receiptInfo(asked), nil)
+	if err != nil {
+		return receipt{}, err
+	}
+	return t.reading(a, invoice), nil
+}
+
+// reading is what an answer to GetReceiptInfo says.
+func (t *terminal) reading(a answer, invoice string) receipt {
 	r := receipt{answer: a, kind: kindReceipt}
 	switch {
-	case err != nil:
-		return receipt{}, err
 	case a.failed && saysEmpty(a.text):
 		r.kind = kindEmpty
 	case a.failed || a.code == "" || invoice != "" && !sameNumber(a.invoice, invoice):
 		r.kind = kindNone
 	}
-	return r, nil
+	return r
 }
 
 // saysEmpty says whether an error of the terminal means that its log has no
@@ -135,7 +141,15 @@ func (t *terminal) Baseline(ctx context.Context, tx payment.Transaction) (paymen
 	// never will be.
 	t.unanswered.attempt, t.unanswered.method = "", ""
 	m := last.mark()
-	if tx.Operation.NeedsOriginal() {
+	switch {
+	case tx.Operation == payment.Refund && tx.Service == "" && tx.Original.Operation == payment.ServicePayment:
+		return payment.Baseline{}, fmt.Errorf("%w: %w", link.ErrNotReversible, errAgreement)
+	case tx.Operation == payment.Completion && !tx.Original.Amount.IsZero():
+		if err := t.reserved(ctx, tx); err != nil {
+			return payment.Baseline{}, unable(err)
+		}
+		m.OriginalAmount = tx.Original.Amount.Decimal()
+	case tx.Operation.NeedsOriginal():
 		r, err := t.original(ctx, tx)
 		if err != nil {
 			return payment.Baseline{}, unable(err)
@@ -192,47 +206,26 @@ func (t *terminal) original(ctx context.Context, tx payment.Transaction) (receip
 	return r, nil
 }
 
+// reserved makes sure that a preauthorization whose amount is known still holds,
+// as far as the terminal can tell: its receipt need not be in this batch.
+func (t *terminal) reserved(ctx context.Context, tx payment.Transaction) error {
+	o := tx.Original
+	switch {
+	case o.Serial != "" && o.Serial != t.identity:
+		return fmt.Errorf("%w: %w", link.ErrNotReversible, link.ErrSwapped)
+	case tx.Amount.Currency != o.Amount.Currency || tx.Amount.Minor > o.Amount.Minor:
+		return fmt.Errorf("%w: less was reserved", link.ErrNotReversible)
+	case number("", o.Receipt, maxInvoice) != nil:
+		return nil
+	}
+	r, err := t.receipt(ctx, o.Receipt)
+	if err == nil && r.kind == kindReceipt && r.rrn == o.RRN && r.taken() {
+		err = fmt.Errorf("%w: that receipt has been voided already", link.ErrNotReversible)
+	}
+	return err
+}
+
 // taken says whether a receipt shows that its payment was taken back.
 func (r receipt) taken() bool {
 	return r.txnType == typeVoid || r.status == statusReversed || r.status == statusCanceled
-}
-
-// Diagnose tells who the terminal is, what it is doing and what it keeps as its
-// last receipt.
-func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
-	facts := map[string]string{}
-	for _, q := range []struct {
-		req  request
-		note func(answer)
-	}{
-		{service(msgIdentify), func(a answer) { facts["vendor"], facts["model"] = a.vendor, a.model }},
-		{service(msgLastResult), func(a answer) { facts["last_result"] = a.lastResult }},
-		{service(msgStatus), func(a answer) { facts["status"] = a.stage }},
-		{service(msgMerchants), func(a answer) {
-			for n, name := range a.list {
-				facts["merchant_"+n] = name
-			}
-		}},
-		{service(msgMasks), func(a answer) {
-			for n, mask := range a.list {
-				facts["mask_"+n] = mask
-			}
-		}},
-		{request{method: methodInfo}, func(a answer) { t.identity, facts["version"] = identityOf(a.version), a.version }},
-		{receiptInfo("0"), func(a answer) {
-			facts["last_receipt"], facts["last_rrn"], facts["last_time"] = a.invoice, a.rrn, strings.TrimSpace(a.date+" "+a.time)
-		}},
-	} {
-		a, err := t.ask(ctx, q.req, nil)
-		if err := tolerate(err); err != nil {
-			return link.Diagnosis{}, err
-		}
-		q.note(a)
-	}
-	for k, v := range facts {
-		if v == "" {
-			delete(facts, k)
-		}
-	}
-	return link.Diagnosis{Identity: t.identity, Facts: facts}, nil
 }

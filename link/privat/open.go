@@ -12,8 +12,8 @@ import (
 // Open makes a connection in the profile's dialogue. The one that the document
 // vouches for (2.) is:
 //
-//	connect   00 PingDevice 00   answer   close   pause
-//	connect      identify   00   answer   close   pause
+//	connect   00 PingDevice 00   answer   close
+//	connect      identify   00   answer   close
 //	connect and stay
 //
 // A terminal that serves a customer says deviceBusy to PingDevice: it is there.
@@ -51,28 +51,63 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	return t, nil
 }
 
+// maxConnects is how often one step of the reference dialogue is tried.
+const maxConnects = 3
+
+// connect goes through the dialogue. Each step has a connection of its own, or
+// with single all have one. The document names no pause between them (2.); a
+// terminal that serves one client and has just lost it may not be ready for the
+// next. So a step is tried at once, and again after the profile's pause.
 func (t *terminal) connect(ctx context.Context, dial func(context.Context) (link.Conn, error)) error {
 	steps := []func(context.Context) error{t.handshake, t.identify, t.whoAreYou}
 	for i, step := range steps {
-		if i == 0 || t.settings.Dialogue == DialogueReference {
-			conn, err := dial(ctx)
-			if err != nil {
-				return err
-			}
-			t.line = newStream(conn, t.log)
+		var err error
+		tries := 1
+		if i > 0 && t.settings.Dialogue == DialogueReference {
+			tries = maxConnects
 		}
-		if err := step(ctx); err != nil {
+		for n := range tries {
+			if n > 0 {
+				if err := sleep(ctx, t.settings.Pause); err != nil {
+					return err
+				}
+			}
+			if t.patience = 0; n < tries-1 {
+				t.patience = time.Second + 2*t.settings.Pause
+			}
+			if err = t.step(ctx, i, step, dial); err == nil || !notReady(err) || ctx.Err() != nil {
+				break
+			}
+		}
+		t.patience = 0
+		if err != nil {
 			return err
-		}
-		if i < len(steps)-1 && t.settings.Dialogue == DialogueReference {
-			t.line.close()
-			t.collect()
-			if err := sleep(ctx, t.settings.Pause); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+// step makes the connection that step i needs, and takes it.
+func (t *terminal) step(ctx context.Context, i int, step func(context.Context) error, dial func(context.Context) (link.Conn, error)) error {
+	if i == 0 || t.settings.Dialogue == DialogueReference {
+		if i > 0 {
+			t.line.close()
+			t.collect()
+		}
+		conn, err := dial(ctx)
+		if err != nil {
+			return &link.Error{Op: "open", Err: err}
+		}
+		t.line = newStream(conn, t.log)
+	}
+	return step(ctx)
+}
+
+// notReady says whether a step failed as it does on a terminal that cannot take a
+// connection yet: it is refused, broken off, or nobody answers on it.
+func notReady(err error) bool {
+	_, line := errors.AsType[*link.Error](err)
+	return line && !errors.Is(err, errStranger)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -97,10 +132,12 @@ func (t *terminal) handshake(ctx context.Context) error {
 	return err
 }
 
+var errStranger = errors.New("the terminal says that it is not one of the bank's")
+
 func (t *terminal) identify(ctx context.Context) error {
 	a, err := t.ask(ctx, service(msgIdentify), nil)
 	if err == nil && (a.failed || a.result != "" && a.result != "true") {
-		err = &link.Error{Op: msgIdentify, Sent: true, Err: errors.New("the terminal says that it is not one of the bank's")}
+		err = &link.Error{Op: msgIdentify, Sent: true, Err: errStranger}
 	}
 	return tolerate(err)
 }

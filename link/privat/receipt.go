@@ -13,17 +13,20 @@ const (
 	maxWidth = 160 // bytes of a line: 48 characters of Cyrillic and some
 )
 
-// receiptLines are what the terminal would print for the customer. Card numbers
-// that it did not mask are masked here.
+// receiptLines are what the terminal would print for the customer.
 func receiptLines(a answer) []string {
+	lines := textLines(a)
+	return lines[:min(len(lines), maxLines)]
+}
+
+// textLines are the lines of a text that the terminal would print. Card numbers
+// that it did not mask are masked here.
+func textLines(a answer) []string {
 	if a.receipt == "" {
 		return nil
 	}
 	var lines []string
 	for line := range strings.SplitSeq(maskNumbers(a.receipt, a.rrn, a.rrnExt), "\n") {
-		if len(lines) == maxLines {
-			break
-		}
 		lines = append(lines, clip(strings.TrimRight(line, " \r\t"), maxWidth))
 	}
 	return lines

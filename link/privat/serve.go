@@ -23,99 +23,162 @@ const maxIdle = 3
 // errIdle: the terminal was at it, is not any more, and has not answered.
 var errIdle = errors.New("the terminal has finished, and its answer did not come")
 
-// serve waits for the answer to a command that was sent, tells how far the
-// terminal is, and interrupts it if that is wanted.
-func (t *terminal) serve(ctx context.Context, req request, d link.Dialogue) (answer, error) {
+// serving is a command that was sent, until its answer has come.
+type serving struct {
+	t   *terminal
+	tx  payment.Transaction
+	req request
+	d   link.Dialogue
+
+	poll, nag  *ticker
+	interrupts int
+	questions  int // service messages that are not answered
+	polls      int
+	taken      bool // the terminal is seen to be at something, so it took the command
+	working    bool // it has said that it is at it
+	idle       int  // how often in a row it has said that it is not
+
+	asked  bool          // for the card's discount group
+	agreed payment.Money // the amount after the discount that was offered
+	waited bool          // the terminal waited for a key
+}
+
+// run waits for the answer, tells how far the terminal is, offers the profile's
+// discounts, and interrupts the command if that is wanted.
+func (s *serving) run(ctx context.Context) (answer, error) {
+	t := s.t
 	end := time.NewTimer(t.longest)
 	defer end.Stop()
-	poll := newTicker(t.settings.Poll)
-	defer poll.stop()
-	nag := newTicker(0)
-	defer func() { nag.stop() }()
-	abort, interrupts, questions := d.Abort, 0, 0 // questions: service messages that are not answered
-	polls, working, idle := 0, false, 0
-	say := func(msg string) error {
-		questions++
-		_, err := t.line.write(ctx, service(msg).frame())
-		return err
-	}
-	hear := func(a answer) (ours bool) {
-		switch {
-		case a.method == req.method:
-			return true
-		case moves(a.method):
-			t.keep(a)
-		case a.method != methodService:
-		case a.msgType == msgBusy && interrupts == 0 && questions == 0:
-			return true
-		case a.msgType == msgNotImplemented && questions == 0:
-			return true
-		case a.msgType == msgNotImplemented: // it does not say which; the command was taken before
-			questions = 0
-			poll.stop()
-		case a.msgType == msgInterrupted:
-			questions = 0
-			nag.stop()
-		case a.msgType == msgStatus:
-			questions = 0
-			if s, ok := stages[a.stage]; ok {
-				d.Report(s, payment.VendorCode{Code: show(a.stage), Text: a.stageText})
-			}
-		case a.msgType == msgLastResult: // believed once it has said that it is at it
-			questions = 0
-			if working = working || a.lastResult == "2"; working && a.lastResult != "2" {
-				idle++
-			} else {
-				idle = 0
-			}
-		}
-		return false
-	}
+	s.poll, s.nag = newTicker(t.settings.Poll), newTicker(0)
+	defer func() { s.poll.stop(); s.nag.stop() }()
+	abort := s.d.Abort
 	for {
+		var err error
 		select {
 		case a := <-t.line.answers:
-			if hear(a) {
+			var ours bool
+			if ours, err = s.hear(ctx, a); ours {
 				return a, nil
 			}
-			if idle == maxIdle {
+			if s.idle == maxIdle {
 				return answer{}, errIdle
 			}
 		case <-abort:
 			abort = nil
-			interrupts++
-			nag = newTicker(interruptEvery)
-			if err := say(msgInterrupt); err != nil {
-				return answer{}, err
-			}
-		case <-nag.c:
-			if interrupts++; interrupts == maxInterrupts {
-				nag.stop()
-			}
-			if err := say(msgInterrupt); err != nil {
-				return answer{}, err
-			}
-		case <-poll.c:
+			s.nag = newTicker(interruptEvery)
+			err = s.interrupt(ctx)
+		case <-s.nag.c:
+			err = s.interrupt(ctx)
+		case <-s.poll.c:
 			msg := msgStatus
-			if polls++; polls%2 == 0 {
+			if s.polls++; s.polls%2 == 0 {
 				msg = msgLastResult
 			}
-			if err := say(msg); err != nil {
-				return answer{}, err
-			}
+			err = s.say(ctx, service(msg))
 		case <-ctx.Done():
 			return answer{}, ctx.Err()
 		case <-end.C:
 			return answer{}, errSilent
 		case <-t.line.done:
 			for _, a := range t.line.late() {
-				if hear(a) {
+				if ours, _ := s.hear(ctx, a); ours {
 					return a, nil
 				}
 			}
 			return answer{}, t.line.err
 		}
+		if err != nil {
+			return answer{}, err
+		}
 	}
 }
+
+func (s *serving) say(ctx context.Context, r request) error {
+	s.questions++
+	_, err := s.t.line.write(ctx, r.frame())
+	return err
+}
+
+func (s *serving) interrupt(ctx context.Context) error {
+	if s.interrupts++; s.interrupts == maxInterrupts {
+		s.nag.stop()
+	}
+	return s.say(ctx, service(msgInterrupt))
+}
+
+// hear takes one message in. ours says that it is the answer to the command.
+func (s *serving) hear(ctx context.Context, a answer) (ours bool, err error) {
+	switch {
+	case a.method == s.req.method:
+		return true, nil
+	case moves(a.method):
+		s.t.keep(a)
+		return false, nil
+	case a.method != methodService:
+		return false, nil
+	case a.msgType == msgBusy:
+		return s.interrupts == 0 && s.questions == 0 && !s.taken, nil
+	case a.msgType == msgNotImplemented && s.questions == 0 && !s.taken:
+		return true, nil
+	}
+	switch a.msgType {
+	case msgNotImplemented: // it does not say which; the command was taken before
+		s.poll.stop()
+	case msgInterrupted:
+		s.nag.stop()
+	case msgStatus:
+		err = s.stage(ctx, a)
+	case msgDiscount:
+		err = s.discount(ctx, a)
+	case msgCorrect, msgCorrected:
+		if a.failed {
+			s.t.log.Warn("the terminal refuses the discount, the purchase goes on without")
+		}
+	case msgLastResult: // believed once it has said that it is at it
+		s.idle++
+		if s.working = s.working || a.lastResult == "2"; !s.working || a.lastResult == "2" {
+			s.idle = 0
+		}
+		s.taken = s.taken || s.working
+	default:
+		return false, nil
+	}
+	s.questions = max(0, s.questions-1)
+	return false, err
+}
+
+// stage takes in how far the terminal is.
+func (s *serving) stage(ctx context.Context, a answer) error {
+	s.taken = s.taken || a.stage != "0"
+	if stage, ok := stages[a.stage]; ok {
+		s.d.Report(stage, payment.VendorCode{Code: show(a.stage), Text: a.stageText})
+	}
+	if a.stage == stageCashier && !s.waited {
+		s.waited, s.t.waited = true, true
+		s.t.log.Warn(waitsForKey)
+	}
+	if a.stage != stageCorrect || s.asked || len(s.t.settings.Discounts) == 0 || s.req.method != methodPurchase {
+		return nil
+	}
+	s.asked = true
+	return s.say(ctx, service(msgDiscount))
+}
+
+// discount takes in the discount group of the card and offers what it is worth.
+// From then on the amount with the discount is agreed on, whatever the terminal
+// says about the offer; one without is what was asked.
+func (s *serving) discount(ctx context.Context, a answer) error {
+	r, final, ok := s.t.offer(s.tx, a.group)
+	if !ok || !s.agreed.IsZero() {
+		return nil
+	}
+	s.agreed = final
+	return s.say(ctx, r)
+}
+
+// waitsForKey is for the person who finds a kiosk that sells once and then
+// stands still.
+const waitsForKey = "the terminal waits for a key on its keypad, which nobody presses at a kiosk: have the bank switch off the question before a further payment"
 
 // ticker is a time.Ticker that may be none.
 type ticker struct {

@@ -29,7 +29,7 @@ type Simulator struct {
 }
 
 // simFeatures are what this face adds to a script.
-var simFeatures = []string{"typos", "comma", "code-only", "echo"}
+var simFeatures = []string{"typos", "comma", "code-only", "echo", "merchants"}
 
 // NewSimulator makes a terminal. "" as a currency is UAH; it must be one with two
 // decimals.
@@ -72,7 +72,9 @@ func (s *Simulator) hear(r request) {
 		s.speak(s.service(r))
 	case s.term.Status().Working:
 		s.speak(s.note(msgBusy))
-	case !simOperation(r.method):
+	case r.method == methodHost:
+		s.testHost(r)
+	case simOperation(r) == "":
 		s.speak(s.question(r))
 	default:
 		s.begin(r)
@@ -86,7 +88,23 @@ func (s *Simulator) begin(r request) {
 		s.speak(s.short(r.method, "1000", "Операція неможлива"))
 		return
 	}
-	if err := s.term.Begin(c, func(a tmaster.Answer) { s.speak(s.answer(r, a)) }); errors.Is(err, tmaster.ErrBusy) {
+	err := s.term.Begin(c, func(a tmaster.Answer) { s.speak(s.answer(r, a)) })
+	if errors.Is(err, tmaster.ErrBusy) {
+		s.speak(s.note(msgBusy))
+	}
+}
+
+// testHost is CheckConnection (5.5). A terminal with several merchants waits
+// until somebody has chosen one.
+func (s *Simulator) testHost(r request) {
+	err := s.term.TestHost(s.has("merchants"), func(code int) {
+		if code != tmaster.Approved {
+			s.speak(s.short(r.method, four(code), tmaster.Text(code)))
+			return
+		}
+		s.speak(s.write(r.method, false, "", param{"code", "00"}, param{"responseCode", codeApproved}))
+	})
+	if errors.Is(err, tmaster.ErrBusy) {
 		s.speak(s.note(msgBusy))
 	}
 }

@@ -3,6 +3,7 @@ package privat
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"tillgate/internal/payment"
 	"tillgate/link/tmaster"
@@ -29,10 +30,14 @@ func (s *Simulator) answer(r request, a tmaster.Answer) reply {
 }
 
 func (s *Simulator) sound(r request, a tmaster.Answer) reply {
-	code := fmt.Sprintf("%04d", a.Code)
+	code := four(a.Code)
 	switch {
 	case a.Code >= tmaster.General:
 		return s.short(r.method, code, a.Text)
+	case a.Command.Operation == tmaster.Balance && !a.Good(): // 5.10.2
+		return s.write(r.method, true, a.Text, param{"balance", "unknown"}, param{"code", "01"}, param{"responseCode", "0001"})
+	case a.Command.Operation == tmaster.Balance:
+		return s.write(r.method, false, "", param{"balance", s.decimal(a.Balance)}, param{"code", "00"}, param{"responseCode", code})
 	case a.Command.Operation == tmaster.Settlement:
 		return s.write(r.method, a.Code != tmaster.Approved, a.Text, param{"receipt", a.Report}, param{"responseCode", code})
 	case !a.Good():
@@ -40,8 +45,10 @@ func (s *Simulator) sound(r request, a tmaster.Answer) reply {
 	case s.has("code-only"):
 		return s.write(r.method, false, "", param{"amount", ""}, param{"receipt", ""}, param{"responseCode", code}, param{"rrn", ""})
 	}
-	return s.full(r.method, a.Slip)
+	return s.full(r, a.Slip)
 }
+
+func four(code int) string { return fmt.Sprintf("%04d", code) }
 
 // has says whether the script wants a feature of this face.
 func (s *Simulator) has(feature string) bool { return s.term.Mood().Has(feature) }
@@ -105,7 +112,7 @@ func (s *Simulator) short(method, code, text string) reply {
 
 // full is the answer of a bank that approved, with the members of the document's
 // example.
-func (s *Simulator) full(method string, p tmaster.Slip) reply {
+func (s *Simulator) full(r request, p tmaster.Slip) reply {
 	signature := "0"
 	if p.Signature {
 		signature = signatureWanted
@@ -115,11 +122,30 @@ func (s *Simulator) full(method string, p tmaster.Slip) reply {
 		{"amount", s.decimal(p.Amount)}, {"approvalCode", p.Auth}, {"captureReference", ""}, {"cardExpiryDate", "2020"},
 		{"cardHolderName", "INSTANT/ISSUE"}, {"date", p.At.Format("02.01.2006")}, {"discount", s.decimal(p.Discount)}, {"hstFld63Sf89", ""}, {"invoiceNumber", six(p.Invoice)},
 		{"issuerName", tmaster.Issuer}, {"merchant", tid}, {"pan", tmaster.CardNumber}, {"posConditionCode", "00"}, {"posEntryMode", "022"},
-		{"processingCode", "000000"}, {"receipt", s.term.Print(p)}, {"responseCode", fmt.Sprintf("%04d", p.Code)}, {"rrn", p.RRN}, {"rrnExt", ""},
+		{"processingCode", "000000"}, {"receipt", s.term.Print(p)}, {"responseCode", four(p.Code)}, {"rrn", p.RRN}, {"rrnExt", ""},
 		{"terminalId", tid}, {"time", p.At.Format("15:04:05")}, {"track1", ""}, {"signVerif", signature}, {"txnType", txnType(p)}, {"trnStatus", fmt.Sprint(int(p.Status))},
 		{"adv", "ПриватБанк"}, {"adv2p", "Беремо і робимо!"}, {"bankAcquirer", "ПриватБанк"}, {"paymentSystem", tmaster.Scheme}, {"subMerchant", ""},
 	}
-	return s.write(method, false, "", params...)
+	_, service := services[r.method]
+	switch {
+	case r.method == methodCashback: // 5.16: without three members, and with three others
+		params = without(params, "signVerif", "txnType", "trnStatus")
+		given := "true"
+		if p.Code == tmaster.Partial {
+			given = "false"
+		}
+		params = append(params, param{"amountCash", s.decimal(p.Cash)}, param{"result", "Операція успішна"}, param{"resultCashback", given})
+	case r.method == methodServiceGeneric: // 5.15.2
+		params = append(without(params, "txnType"), param{"txnType", typeUndefined}, param{"agreementNum", p.Agreement})
+	case service: // 5.12.2
+		params = append(without(params, "signVerif", "txnType", "trnStatus"), param{"amountOfParts", r.get("amountOfParts")})
+	}
+	return s.write(r.method, false, "", params...)
+}
+
+// without leaves out members that an operation does not have.
+func without(params []param, keys ...string) []param {
+	return slices.DeleteFunc(params, func(p param) bool { return slices.Contains(keys, p.key) })
 }
 
 // info is the answer to GetReceiptInfo (5.30.2): its code is the transaction's.
@@ -132,7 +158,7 @@ func (s *Simulator) info(p tmaster.Slip) reply {
 		param{"amount", s.decimal(p.Amount)}, param{"approvalCode", p.Auth}, param{"date", p.At.Format("02.01.2006")}, param{"invoiceNumber", six(p.Invoice)},
 		param{"issuerName", tmaster.Issuer}, param{"merchant", tid}, param{"pan", tmaster.CardNumber}, param{"receipt", s.term.Print(p)},
 		param{"rrn", p.RRN}, param{"time", p.At.Format("15:04:05")}, param{"bankAcquirer", "ПриватБанк"}, param{"paymentSystem", tmaster.Scheme},
-		param{"signVerif", signature}, param{"txnType", txnType(p)}, param{"responseCode", fmt.Sprintf("%04d", p.Code)})
+		param{"signVerif", signature}, param{"txnType", txnType(p)}, param{"responseCode", four(p.Code)})
 }
 
 // txnType is what kind of operation a receipt is of (5.30.2).
@@ -140,6 +166,8 @@ func txnType(p tmaster.Slip) string {
 	switch p.Operation {
 	case tmaster.Refund:
 		return typeRefund
+	case tmaster.Service:
+		return typeInstalment
 	case tmaster.Void, tmaster.VoidPartly:
 		return typeVoid
 	}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-
-	"tillgate/internal/payment"
 )
 
 // The methods of the document's chapter 5 that are used.
@@ -14,12 +12,19 @@ const (
 	methodInfo       = "GetTerminalInfo"
 	methodReceipt    = "GetReceiptInfo"
 	methodPurchase   = "Purchase"
+	methodCashback   = "Cashback"
 	methodRefund     = "Refund"
 	methodVoid       = "Withdrawal"
 	methodPartly     = "WithdrawalPartly"
 	methodPreauth    = "Preauthorization"
 	methodCompletion = "SaleCompletion"
+	methodBalance    = "GetBalance"
 	methodVerify     = "Verify"
+	methodAudit      = "Audit"
+	methodVerifyCopy = "VerifyCopy"
+	methodPrint      = "PrintReceiptNum"
+	methodJournal    = "PrintBatchJournal"
+	methodHost       = "CheckConnection"
 	methodService    = "ServiceMessage"
 )
 
@@ -33,6 +38,10 @@ const (
 	msgNotImplemented = "methodNotImplemented"
 	msgLastResult     = "getLastResult"
 	msgStatus         = "getLastStatMsgCode"
+	msgStatusText     = "getLastStatMsgDescription"
+	msgDiscount       = "getDiscountName"
+	msgCorrect        = "correctTransaction"
+	msgCorrected      = "correctionTransmitted"
 	msgMerchants      = "getMerchantList"
 	msgMasks          = "getMaskList"
 )
@@ -93,50 +102,17 @@ func receiptInfo(invoice string) request {
 	return request{methodReceipt, []param{{"invoiceNumber", invoice}}}
 }
 
-// purchase has all five parameters, empty ones too: Newland N950 refuses a
-// Purchase without discount or merchantId.
-func (s *Settings) purchase(m payment.Money) request {
-	return request{methodPurchase, []param{
-		{"amount", m.Decimal()}, {"discount", ""}, {"merchantId", s.MerchantID}, {"facepay", "false"}, {"subMerchant", s.SubMerchant},
-	}}
-}
-
-func (s *Settings) refund(m payment.Money, rrn string) request {
-	return request{methodRefund, []param{
-		{"amount", m.Decimal()}, {"discount", ""}, {"merchantId", s.MerchantID}, {"rrn", rrn}, {"subMerchant", s.SubMerchant},
-	}}
-}
-
-func void(invoice string) request { return request{methodVoid, []param{{"invoiceNumber", invoice}}} }
-
-func voidPartly(m payment.Money, invoice string) request {
-	return request{methodPartly, []param{{"amount", m.Decimal()}, {"invoiceNumber", invoice}}}
-}
-
-func (s *Settings) preauthorization(m payment.Money) request {
-	return request{methodPreauth, []param{{"amount", m.Decimal()}, {"merchantId", s.MerchantID}}}
-}
-
-// completion names the amount that was reserved and the one that is taken.
-func completion(reserved, taken payment.Money, auth, rrn string) request {
-	return request{methodCompletion, []param{
-		{"amount", reserved.Decimal()}, {"addamount", taken.Decimal()}, {"approvalCode", auth}, {"rrn", rrn},
-	}}
-}
-
-// verify closes the batch of every merchant.
-func verify() request { return request{methodVerify, []param{{"merchantId", "0"}}} }
-
 // handshake is the first message of a connection: the one with a 00 before it.
 func handshake() []byte { return append([]byte{0}, request{method: methodPing}.frame()...) }
 
 // moves says whether an answer to the method is about money.
 func moves(method string) bool {
 	switch method {
-	case methodPurchase, methodRefund, methodVoid, methodPartly, methodPreauth, methodCompletion:
+	case methodPurchase, methodCashback, methodRefund, methodVoid, methodPartly, methodPreauth, methodCompletion:
 		return true
 	}
-	return false
+	_, ok := services[method]
+	return ok
 }
 
 // parseRequest reads what [request.frame] writes, without its terminator.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -21,10 +22,10 @@ func TestEncode(t *testing.T) {
 		t.Errorf("handshake: got %q, want %q", got, want)
 	}
 	uah := func(minor int64) payment.Money { return payment.Money{Minor: minor, Currency: "UAH"} }
-	s := defaults()
+	m := defaults().merchant(payment.Request{})
 	for name, r := range map[string]request{
-		"purchase_request":          s.purchase(uah(60)),
-		"refund_request":            s.refund(uah(30), "014721258513"),
+		"purchase_request":          m.purchase(uah(60)),
+		"refund_request":            m.refund(uah(30), "014721258513"),
 		"withdrawal_request":        void("131220"),
 		"withdrawal_partly_request": voidPartly(uah(30), "131220"),
 		"completion_request":        completion(uah(50000), uah(50000), "999999", "9999999999999"),
@@ -259,4 +260,72 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestVectors: every vector is read, as what it is: our own request, an answer, or
+// a note for people. One that is added without a place here fails.
+func TestVectors(t *testing.T) {
+	term := &terminal{settings: defaults(), currency: "UAH"}
+	of := func(ok func(a answer) bool) func([]byte) bool {
+		return func(b []byte) bool {
+			a, err := decode(b)
+			return err == nil && ok(a)
+		}
+	}
+	verdictOf := func(v verdict, code string) func([]byte) bool {
+		return of(func(a answer) bool { return judge(a) == v && a.code == code })
+	}
+	says := func(msg string) func([]byte) bool {
+		return of(func(a answer) bool { return a.method == methodService && a.msgType == msg && !a.failed })
+	}
+	asks := func(method string) func([]byte) bool {
+		return func(b []byte) bool {
+			r, err := parseRequest(b)
+			_, answered := decode(b)
+			return err == nil && answered != nil && r.method == method
+		}
+	}
+	check := map[string]func([]byte) bool{
+		"purchase_request": asks(methodPurchase), "refund_request": asks(methodRefund), "withdrawal_request": asks(methodVoid),
+		"withdrawal_partly_request": asks(methodPartly), "completion_request": asks(methodCompletion), "interrupt": asks(methodService),
+		"purchase_ok": verdictOf(done, "0000"), "purchase_declined_05": verdictOf(notDone, "0005"), "purchase_cancelled_short_typo": verdictOf(ended, "1001"),
+		"purchase_partial_approval": of(func(a answer) bool { return judge(a) == done && term.money(a.amount) == uah(150000) }),
+		"terminal_info":             of(func(a answer) bool { return identityOf(a.version) == "TESTKKM000CT22927302" }),
+		"verify_empty":              of(func(a answer) bool { return term.closed(a).Text == "there was nothing in the batch" }),
+		"device_busy":               says(msgBusy), "interrupt_ack": says(msgInterrupted), "not_implemented": says(msgNotImplemented),
+		"last_stat_pin":    of(func(a answer) bool { return a.msgType == msgStatus && stages[a.stage] == payment.StagePIN }),
+		"last_result_done": of(func(a answer) bool { return a.msgType == msgLastResult && a.lastResult == "0" }),
+		"discount_name": of(func(a answer) bool {
+			return a.msgType == msgDiscount && a.group == "someDiscountGroup" && a.card.String() == payment.MaskPAN("9876").String() && entryModes[clip(a.entry, 2)] == payment.EntryContactless
+		}),
+		"handshake_request":              asks(methodPing),
+		"handshake_response":             of(func(a answer) bool { return a.method == methodPing && a.code == "0000" && !a.failed }),
+		"com9_trace_response":            of(func(a answer) bool { return a.method == methodPing && a.code == "0000" && !a.failed }),
+		"identify_response":              of(func(a answer) bool { return a.vendor == "PAX" && a.model == "s800" && a.result == "true" }),
+		"handshake_response_broken_JSON": func(b []byte) bool { _, err := decode(b); return errors.Is(err, errMessage) },
+	}
+	notes := []string{"origin", "note", "purchase_partial_note", "handshake_response_note"}
+	used := 0
+	for _, file := range []string{"messages.json", "frames.json"} {
+		for name, raw := range load(t, file) {
+			ok := check[name]
+			switch {
+			case slices.Contains(notes, name):
+				continue
+			case ok == nil:
+				t.Errorf("%s: %s is not used", file, name)
+				continue
+			}
+			b := []byte(raw)
+			if file == "frames.json" {
+				b = bytes.Trim(frameOf(t, name), "\x00")
+			}
+			if used++; !ok(b) {
+				t.Errorf("%s: %s is read as something else", file, name)
+			}
+		}
+	}
+	if used != len(check) {
+		t.Errorf("%d vectors were read, %d have a check", used, len(check))
+	}
 }

@@ -20,6 +20,9 @@ func check(settings any, r payment.Request) error {
 		}
 		return amount(r.Amount)
 	case payment.Refund:
+		if s.Channel == noRefunds {
+			return payment.Refuse(payment.ReasonUnsupported, "operation: Octopus has no refund")
+		}
 		if err := amount(r.Amount); err != nil {
 			return err
 		}
@@ -27,11 +30,15 @@ func check(settings any, r payment.Request) error {
 			return payment.Refuse(payment.ReasonInvalid, "original: a refund needs the transaction number (syssn) of an approved payment")
 		}
 		return nil
-	case payment.Lookup, payment.Diagnosis, payment.Abort:
+	case payment.Lookup, payment.Diagnosis, payment.Abort, payment.Print:
 		return nil
 	}
 	return payment.Refuse(payment.ReasonUnsupported, "operation: the terminal's protocol has none of this kind")
 }
+
+// noRefunds is the channel whose payments QFPay does not take back (its page
+// about the cloud's requests, "Refund/Void").
+const noRefunds = "octopus"
 
 func amount(m payment.Money) error {
 	if m.Minor <= 0 || m.Minor > payment.MaxMinor {

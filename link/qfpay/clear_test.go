@@ -259,3 +259,30 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("the printed key tells %q", printed)
 	}
 }
+
+// TestLoggedOut: a terminal whose app nobody is logged in to is there and cannot
+// sell, over every wire; afterwards the same connection sells.
+func TestLoggedOut(t *testing.T) {
+	for _, wire := range []string{WirePacket, WireTCP, WireHTTP} {
+		in(t, func(s *Settings) { s.Wire = wire }, []string{"approve+logged-out", "approve"}, func(w *world, term *terminal) {
+			d, err := term.Diagnose(context.Background())
+			if err != nil || d.Blocked != payment.ReasonBlocked || d.Facts["blocked"] == "" {
+				t.Errorf("%s: got %+v, %v", wire, d, err)
+			}
+			if _, err := term.Lookup(context.Background(), w.purchase(1), link.DefaultLongest+1); err == nil || errors.Is(err, link.ErrNotFound) {
+				t.Errorf("%s: lookup: got %v", wire, err)
+			}
+			for range 2 { // the first behaviour is the one that the terminal begins with
+				if o, err := w.sell(term, w.purchase(100)); err != nil || o.Result != payment.Failed || o.Condition != payment.CondLoggedOut || o.Vendor.Code != "4007" {
+					t.Errorf("%s: got %+v, %v", wire, o, err)
+				}
+			}
+			if d, err = term.Diagnose(context.Background()); err != nil || d.Blocked != "" {
+				t.Errorf("%s: after the log-in: got %+v, %v", wire, d, err)
+			}
+			if o, err := w.sell(term, w.purchase(100)); err != nil || o.Result != payment.Approved {
+				t.Errorf("%s: next sale: got %+v, %v", wire, o, err)
+			}
+		})
+	}
+}

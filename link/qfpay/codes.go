@@ -31,7 +31,7 @@ var answers = map[string]code{
 	"4004": {notDone, payment.CondMessageFormat, "the terminal wants another HTTP method"},
 	"4005": {doubtful, payment.CondUnavailableService, "the terminal reports an error without a kind"},
 	"4006": {notDone, payment.CondMessageFormat, "the terminal does not accept a value of the request"},
-	"4007": {notDone, payment.CondLoggedOut, "nobody is logged in to the terminal's app"},
+	"4007": {notDone, payment.CondLoggedOut, "nobody is logged in to the terminal's app: log in to the Haojin app on it"},
 	"5001": {notDone, payment.CondMessageFormat, "the terminal cannot decrypt the request: " + refresh},
 	"6000": {done, "", "served"},
 	"6001": {gaveUp, payment.CondCancel, "cancelled at the terminal"},
@@ -40,8 +40,9 @@ var answers = map[string]code{
 
 // hosts are the codes of a transaction (QFPay's public table of status codes)
 // that say for certain what became of it. Codes that are not here, such as
-// 1102 (duplicate), 1143 (not paid yet), 1145 (in progress), 1204 (error of the
-// bank) and 1298 (network), leave it open.
+// 1102 (duplicate), 1136 (unknown, or not now), 1143 (not paid yet), 1145 (in
+// progress), 1181 (expired), 1204 (error of the bank) and 1298 (network), leave
+// it open.
 var hosts = map[string]code{
 	"0000": {done, "", "approved"},
 	"1103": {notDone, payment.CondMessageFormat, "format error"},
@@ -59,6 +60,17 @@ var hosts = map[string]code{
 	"1242": {notDone, payment.CondNotAllowed, "store not configured"},
 	"1243": {notDone, payment.CondNotAllowed, "store disabled"},
 	"1250": {notDone, payment.CondNotAllowed, "transaction forbidden"},
+	"1294": {notDone, payment.CondRefusal, "prohibited by the bank"},
+	"2005": {notDone, payment.CondInvalidCard, "payment code wrong or expired"},
+
+	// Of a refund.
+	"1150": {notDone, payment.CondNotAllowed, "the merchant's way of settling has no cancellation"},
+	"1155": {notDone, payment.CondRefusal, "refund denied"},
+	"1265": {notDone, payment.CondNotAllowed, "not refundable: a promotion, or between 23:30 and 0:30"},
+	"1269": {notDone, payment.CondRefusal, "the day's unsettled amount is less than the refund"},
+	"1270": {notDone, payment.CondNotAllowed, "the currency has no refund in part"},
+	"1271": {notDone, payment.CondNotAllowed, "the transaction has no refund in part"},
+	"1272": {notDone, payment.CondNotAllowed, "more than can be refunded"},
 }
 
 // packetErrors are the error types of chapter 9.4. A request that got one

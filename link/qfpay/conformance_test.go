@@ -29,7 +29,7 @@ func subject(t *testing.T) linktest.Subject {
 		Approve: "approve", Decline: "decline:1201", Cancel: "cancel", Slow: "slow:20s", SlowDecline: "slow:20s+decline:1201",
 		Charged: []string{
 			"lost-answer", "half-answer", "garbage", "reboot", "cancel-charged", "charged:4005", "charged:6002", "charged:9999", "charged:nothing",
-			"charged:1143", "charged:1145", "charged:1102", "charged:1204", "charged:1298", "charged:08", "charged:",
+			"charged:1136", "charged:1142", "charged:1143", "charged:1145", "charged:1181", "charged:1102", "charged:1204", "charged:1298", "charged:08", "charged:",
 			"no-ack+lost-answer", "wrong-number+lost-answer", "late-ack+lost-answer", "lost-answer+way:ack", "lost-answer+way:second", "lost-answer+plain", "lost-answer+list",
 			"lost-answer+split:7+marks", "lost-answer+duplicate", "slow:20s+lost-answer", "lost-answer+nameless",
 		},

@@ -19,7 +19,7 @@ func Driver() link.Driver {
 	return link.Driver{
 		Name:       "qfpay",
 		Title:      "QFPay (Haojin) by packets, HTTP or TCP",
-		Operations: []payment.Operation{payment.Purchase, payment.Refund, payment.Lookup, payment.Diagnosis, payment.Abort},
+		Operations: []payment.Operation{payment.Purchase, payment.Refund, payment.Lookup, payment.Diagnosis, payment.Abort, payment.Print},
 		Preserving: []payment.Operation{payment.Lookup, payment.Diagnosis},
 		CanAbort:   true,
 		Settings:   func() any { return defaults() },
@@ -61,7 +61,8 @@ var (
 )
 
 // Open connects, and asks for a payment that does not exist to make sure that a
-// terminal answers which knows our POS-KEY. An address that begins with http://
+// terminal answers which knows our POS-KEY. One whose app nobody is logged in to
+// is opened too: Diagnose says so. An address that begins with http://
 // or https:// is a web service; everything else is opened with c.Dial.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	return open(ctx, c, dialHost)
@@ -94,7 +95,7 @@ func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, erro
 	if err != nil {
 		return nil, &link.Error{Op: "open", Err: err}
 	}
-	if _, err := t.ask(ctx, t.settings.query(s.LookupBy, newQuery()), func(h heard) bool { return h.answer.names() != "" }); err != nil {
+	if _, err := t.ask(ctx, t.settings.query(s.LookupBy, newQuery()), func(h heard) bool { return h.answer.names() != "" }); err != nil && !loggedOut(err) {
 		t.Close()
 		return nil, err
 	}

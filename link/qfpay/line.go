@@ -11,6 +11,7 @@ const (
 	maxWaiting   = 64                      // events that wait to be looked at
 	writeTimeout = 5 * time.Second         // beside the time that the bytes take
 	byteTime     = 1100 * time.Microsecond // of one byte at 9600 8N1 (chapter 9.2); faster lines are not slower for it
+	stopEvery    = 5 * time.Second         // between two wishes that the terminal may stop
 	closeTimeout = time.Second             // what link.Terminal allows
 	dialTimeout  = 5 * time.Second
 )
@@ -55,7 +56,7 @@ type call struct {
 	within  time.Duration
 	wrote   func()           // the request has left; may be nil
 	take    func(heard) bool // looks at one answer; true ends the call
-	abort   <-chan struct{}  // closed: send function 5001 too, and go on waiting; may be nil
+	abort   <-chan struct{}  // closed: send function 5001 too, every [stopEvery], and go on waiting; may be nil
 }
 
 // path is the HTTP endpoint of a function (chapter 7).

@@ -124,6 +124,83 @@ func TestNumbers(t *testing.T) {
 	})
 }
 
+// TestStopIsRepeated: the wish that the terminal may stop is sent again until it
+// has answered the request, with a number of its own each time.
+func TestStopIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := peer(t)
+		defer s.close()
+		stop, done := make(chan struct{}), make(chan error)
+		close(stop)
+		go func() {
+			_, err := s.exchange(context.Background(), call{content: function(funcTrade), within: time.Minute, abort: stop, take: func(h heard) bool { return h.ours }})
+			done <- err
+		}()
+		request := read(t, c)
+		c.Write(packet{kind: kindAnswer, number: request.number}.append(nil))
+		seen := map[byte]bool{request.number: true}
+		began := time.Now()
+		for range 3 {
+			p := read(t, c)
+			r, err := s.profile.Load().parseRequest(p.data)
+			if err != nil || r.content.get("func_type") != "5001" || seen[p.number] {
+				t.Errorf("got %+v, %v", r, err)
+			}
+			seen[p.number] = true
+			text := []byte(`{"respcd":"6000"}`)
+			c.Write(packet{kindAnswer, p.number, len(text), text}.append(nil)) // there is nothing to stop
+		}
+		if d := time.Since(began); d != 2*stopEvery {
+			t.Errorf("three wishes take %v", d)
+		}
+		text := []byte(`{"respcd":"6001"}`)
+		c.Write(packet{kindAnswer, request.number, len(text), text}.append(nil))
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestStopOvertakes: on wires with a connection for each request the wish can
+// come before the request.
+func TestStopOvertakes(t *testing.T) {
+	for _, wire := range []string{WireTCP, WireHTTP} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(s *Settings) { s.Wire = wire }, "slow:10m", "approve")
+			defer w.sim.Close()
+			term := w.mustOpen()
+			defer term.Close()
+			slow := true
+			w.wrap = func(c link.Conn) link.Conn { // what is written takes two seconds, on the first connection
+				if !slow {
+					return c
+				}
+				slow = false
+				near, far := net.Pipe()
+				go func() {
+					defer c.Close()
+					buf := make([]byte, 1<<16)
+					n, err := far.Read(buf)
+					time.Sleep(2 * time.Second)
+					if err == nil {
+						c.Write(buf[:n])
+						go io.Copy(io.Discard, far)
+						io.Copy(far, c)
+					}
+					far.Close()
+				}()
+				return near
+			}
+			stop := make(chan struct{})
+			began := time.Now()
+			o, err := term.Execute(context.Background(), w.purchase(100), link.Dialogue{Abort: stop, Progress: func(payment.Stage, payment.VendorCode) { close(stop) }})
+			if d := time.Since(began); err != nil || o.Result != payment.Cancelled || d > 20*time.Second || slow {
+				t.Errorf("%s after %v: got %+v, %v", wire, d, o, err)
+			}
+		})
+	}
+}
+
 func TestSettings(t *testing.T) {
 	if err := defaults().Validate(); err != nil {
 		t.Errorf("the defaults: %v", err)
@@ -136,7 +213,7 @@ func TestSettings(t *testing.T) {
 		"payment_timeout": func(s *Settings) { s.Channel, s.PaymentTimeout = "payme", 121*time.Second }, "answer_amount": func(s *Settings) { s.AnswerAmount = "" },
 		"lookup_by": func(s *Settings) { s.LookupBy = "syssn" }, "idle_code": func(s *Settings) { s.IdleCode = "60" }, "part_size": func(s *Settings) { s.PartSize = maxPart + 1 },
 		"ack_timeout": func(s *Settings) { s.AckTimeout = 0 }, "part_gap": func(s *Settings) { s.PartGap = time.Minute }, "query_timeout": func(s *Settings) { s.QueryTimeout = -1 },
-		"ca_file": func(s *Settings) { s.CAFile = "ca.pem" },
+		"ca_file": func(s *Settings) { s.CAFile = "ca.pem" }, "absent_codes": func(s *Settings) { s.AbsentCodes = []string{"1136", "0000"} },
 	} {
 		s := defaults()
 		edit(s)

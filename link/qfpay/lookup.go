@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tillgate/internal/payment"
@@ -33,13 +34,27 @@ func (t *terminal) ask(ctx context.Context, c content, heed func(heard) bool) (a
 			return heed != nil && heed(h)
 		},
 	})
-	if c, known := answers[got.respcd]; err == nil && known && c.decision == notDone {
-		err = fmt.Errorf("the terminal answers %s: %s", got.respcd, c.text)
+	if c, known := answers[got.respcd]; err == nil && known && c.decision == notDone && !t.settings.absent(got.respcd) {
+		err = refused{got.respcd}
 	}
 	if err != nil {
 		return answer{}, &link.Error{Op: op, Sent: sent, Err: err}
 	}
 	return got, nil
+}
+
+// refused is a question that the terminal does not serve.
+type refused struct{ respcd string }
+
+func (r refused) Error() string {
+	return fmt.Sprintf("the terminal answers %s: %s", r.respcd, answers[r.respcd].text)
+}
+
+// loggedOut says whether the terminal is there and only lacks somebody who logs
+// in.
+func loggedOut(err error) bool {
+	r, ok := errors.AsType[refused](err)
+	return ok && r.respcd == "4007"
 }
 
 // about says whether an answer can be to a question for an id, ours or QFPay's.
@@ -117,19 +132,21 @@ func (t *terminal) findTrade(ctx context.Context, tx payment.Transaction) (payme
 	if err != nil {
 		return payment.Outcome{}, err
 	}
-	r, err := pick(a, func(r record) bool {
+	r, err := t.pick(a, func(r record) bool {
 		name := r.get("out_trade_no") // the document's list for this function does not have it
 		return name == tx.Attempt || name == "" && len(a.records) == 1
 	})
 	if err != nil {
 		return payment.Outcome{}, err
 	}
-	c := judgeRecord(r)
-	if c.decision != done && c.decision != notDone {
+	c, back := judgeRecord(r), r.get("cancel") != "" && r.get("cancel") != "0"
+	switch {
+	case c.decision == doubtful && !back && t.settings.absent(r.get("respcd")):
+		return payment.Outcome{}, link.ErrNotFound
+	case c.decision == doubtful:
 		return payment.Outcome{}, fmt.Errorf("%w: %s", link.ErrUnproven, c.text)
-	}
-	if s := r.get("cancel"); c.decision == done && s != "" && s != "0" {
-		return payment.Outcome{}, fmt.Errorf("%w: it was approved, and its cancel status is %s", link.ErrUnproven, show(s))
+	case c.decision == done && back:
+		return payment.Outcome{}, fmt.Errorf("%w: it was approved, and its cancel status is %s", link.ErrUnproven, show(r.get("cancel")))
 	}
 	return t.outcome(c, a, r, payment.SourceLookup), nil
 }
@@ -137,8 +154,12 @@ func (t *terminal) findTrade(ctx context.Context, tx payment.Transaction) (payme
 // pick finds the one transaction in an answer to function 4001 that is meant.
 // Served with nothing is not found; everything else that is not exactly it
 // proves nothing.
-func pick(a answer, meant func(record) bool) (record, error) {
-	if a.respcd != "6000" {
+func (t *terminal) pick(a answer, meant func(record) bool) (record, error) {
+	switch {
+	case a.respcd == "6000":
+	case t.settings.absent(a.respcd):
+		return record{}, link.ErrNotFound
+	default:
 		return record{}, fmt.Errorf("%w: the terminal answers %s", link.ErrUnproven, show(a.respcd))
 	}
 	var found []record
@@ -155,6 +176,9 @@ func pick(a answer, meant func(record) bool) (record, error) {
 	}
 	return record{}, fmt.Errorf("%w: the answer has %d transactions, %d of them meant", link.ErrUnproven, len(a.records), len(found))
 }
+
+// absent says whether a code was promised to mean that there is no payment.
+func (s *Settings) absent(respcd string) bool { return slices.Contains(s.AbsentCodes, respcd) }
 
 // verify ends a command that the customer, or we, stopped. 6001 alone does not
 // exclude that the bank had approved by then, so the terminal is asked at once.
@@ -181,6 +205,9 @@ type mark struct {
 func (t *terminal) Baseline(ctx context.Context, tx payment.Transaction) (payment.Baseline, error) {
 	if tx.Operation != payment.Refund {
 		return payment.Baseline{}, nil
+	}
+	if t.settings.Channel == noRefunds {
+		return payment.Baseline{}, fmt.Errorf("%w: Octopus has no refund", link.ErrNotReversible)
 	}
 	r, m, err := t.original(ctx, tx)
 	no := func(why string) (payment.Baseline, error) {
@@ -216,7 +243,7 @@ func (t *terminal) original(ctx context.Context, tx payment.Transaction) (record
 	if err != nil {
 		return record{}, mark{}, err
 	}
-	r, err := pick(a, func(r record) bool { return r.get("syssn") == tx.Original.Receipt })
+	r, err := t.pick(a, func(r record) bool { return r.get("syssn") == tx.Original.Receipt })
 	if err != nil {
 		return record{}, mark{}, err
 	}
@@ -251,13 +278,17 @@ func (t *terminal) findRefund(ctx context.Context, tx payment.Transaction) (paym
 // Diagnose asks whether the terminal's app answers us. The protocol has no word
 // for who it is: the key that it knows tells ([profile.identity]). mid and tid are
 // those of the last payment on this connection; a tid can be the same on
-// several terminals.
+// several terminals. One whose app nobody is logged in to is blocked.
 func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 	a, err := t.ask(ctx, t.settings.query(t.settings.LookupBy, newQuery()), nil)
-	if err != nil {
+	d := link.Diagnosis{Identity: t.profile.Load().identity(), Facts: map[string]string{"wire": t.wire, "model": t.settings.Model, "channel": t.settings.Channel}}
+	switch {
+	case loggedOut(err):
+		a.respcd, d.Blocked, d.Facts["blocked"] = "4007", payment.ReasonBlocked, answers["4007"].text
+	case err != nil:
 		return link.Diagnosis{}, err
 	}
-	d := link.Diagnosis{Identity: t.profile.Load().identity(), Facts: map[string]string{"answer": a.respcd, "wire": t.wire, "model": t.settings.Model, "channel": t.settings.Channel}}
+	d.Facts["answer"] = a.respcd
 	for name, text := range map[string]string{"mid": t.last.MID, "tid": t.last.TID} {
 		if text != "" {
 			d.Facts[name] = text

@@ -2,8 +2,13 @@ package qfpay
 
 import (
 	"bytes"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"os"
+	"strings"
 	"testing"
 )
 
@@ -75,6 +80,33 @@ func TestPacketHeaders(t *testing.T) {
 		if _, _, v := parse([]byte(tt.b)); v != tt.want {
 			t.Errorf("%s: got %v, want %v", name, v, tt.want)
 		}
+	}
+}
+
+// TestVendorPacket reads the one packet that QFPay prints, and writes it again.
+func TestVendorPacket(t *testing.T) {
+	text, err := os.ReadFile("testdata/vendor_packet.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, n, v := parse(b)
+	if v != isPacket || n != len(b) || p.kind != kindRequest || p.number != 1 || !p.single() || len(p.data) != 116 {
+		t.Fatalf("got %+v, %d, %v", p, n, v)
+	}
+	if again := p.append(nil); !bytes.Equal(again, b) {
+		t.Errorf("written again: %x", again)
+	}
+	r, err := testProfile(t, nil).parseRequest(p.data)
+	if err != nil || r.sealed || r.content.get("channel") != "wx" || r.content.get("amt") != "100" || r.digest == "" {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	// Its functions have other names than the document's: it is of an older app.
+	if err := Explain(io.Discard, b); !errors.Is(err, errRequest) {
+		t.Errorf("explain: got %v", err)
 	}
 }
 
@@ -195,6 +227,74 @@ func FuzzPackets(f *testing.F) {
 			}
 		}
 		t.Error("the sound packet is not found")
+	})
+}
+
+// FuzzMerge: a message is put together from consecutive parts of one number, with
+// no gap between them, and from nothing else. The reference keeps all parts.
+func FuzzMerge(f *testing.F) {
+	f.Add([]byte{1, 6, 3, 1, 6, 3})             // in two parts
+	f.Add([]byte{1, 6, 3, 0x81, 6, 3, 1, 6, 3}) // with a gap between them
+	f.Add([]byte{1, 6, 3, 2, 2, 2, 1, 6, 3})    // with another message between them
+	f.Add([]byte{1, 6, 3, 1, 6, 4, 1, 6, 3})    // too much
+	f.Fuzz(func(t *testing.T, script []byte) {
+		m := &merger{}
+		var parts []packet // of the message that is being collected
+		var refused byte   // the number whose further parts are refused
+		next := byte(0)
+		for ; len(script) >= 3; script = script[3:] {
+			number, whole, n := script[0]&0x7f, int(script[1]), int(script[2])
+			if number == 0 || n > whole {
+				continue
+			}
+			if script[0] >= 0x80 { // the gap has passed
+				if len(parts) > 0 {
+					refused = parts[0].number
+				}
+				if parts = nil; m.collecting() {
+					m.drop()
+				}
+			}
+			data := make([]byte, n)
+			for i := range data {
+				data[i] = next
+				next++
+			}
+			p := packet{kindRequest, number, whole, data}
+			msg, done, code := m.add(p)
+			if len(parts) > 0 && !p.single() && (parts[0].number != number || parts[0].whole != whole) {
+				refused, parts = parts[0].number, nil
+			}
+			var want []byte
+			switch {
+			case p.single():
+				parts, refused, want = nil, 0, data
+			case refused == number:
+				if done || code != errSplit {
+					t.Fatalf("part of %d after it was given up: got %+v, %v, %#x", number, msg, done, code)
+				}
+				continue
+			default:
+				refused = 0
+				parts = append(parts, p)
+				for _, q := range parts {
+					want = append(want, q.data...)
+				}
+			}
+			switch {
+			case len(want) > whole:
+				refused, parts = number, nil
+				if done || code != errSplit {
+					t.Fatalf("too much: got %+v, %v, %#x", msg, done, code)
+				}
+			case len(want) == whole:
+				if parts = nil; !done || code != 0 || msg.number != number || !bytes.Equal(msg.data, want) {
+					t.Fatalf("got %+v, %v, %#x, want %v", msg, done, code, want)
+				}
+			case done || code != 0:
+				t.Fatalf("%d of %d bytes: got %+v, %v, %#x", len(want), whole, msg, done, code)
+			}
+		}
 	})
 }
 

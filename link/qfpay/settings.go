@@ -58,6 +58,11 @@ type Settings struct {
 	// running, beside 6000: a promise. "" promises nothing.
 	IdleCode string `yaml:"idle_code" json:"idle_code,omitempty"`
 
+	// AbsentCodes are what this terminal answers to function 4001, itself or for
+	// the transaction, when there is no such payment and none can come any more,
+	// beside 6000 without data: a promise.
+	AbsentCodes []string `yaml:"absent_codes" json:"absent_codes,omitempty"`
+
 	PartSize     int           `yaml:"part_size" json:"part_size,omitempty"`         // bytes of data in one packet; more is split
 	AckTimeout   time.Duration `yaml:"ack_timeout" json:"ack_timeout,omitempty"`     // beside the time that 9600 baud take
 	PartGap      time.Duration `yaml:"part_gap" json:"part_gap,omitempty"`           // between the parts of a message
@@ -144,6 +149,11 @@ func (s *Settings) Validate() error {
 	oneOf(s.AnswerAmount, "answer_amount", AmountMinor, AmountMajor)
 	oneOf(s.LookupBy, "lookup_by", ByOutTradeNo, ByOrderID)
 	check(s.IdleCode == "" || len(s.IdleCode) == 4 && digits(s.IdleCode), "idle_code", "must be four digits or empty")
+	check(len(s.AbsentCodes) <= 16, "absent_codes", "has more than 16 entries")
+	for _, c := range s.AbsentCodes {
+		taken := slices.Contains([]string{"6000", "4003", "4007", "5001"}, c) || hosts[c].decision != doubtful
+		check(len(c) == 4 && digits(c) && !taken, "absent_codes", "%s is not four digits, or says something else", show(c))
+	}
 	check(s.PartSize >= 16 && s.PartSize <= maxPart, "part_size", "must be between 16 and %d", maxPart)
 	check(s.AckTimeout > 0 && s.AckTimeout <= 10*time.Second, "ack_timeout", "must be more than 0 and at most 10s")
 	check(s.PartGap > 0 && s.PartGap <= 10*time.Second, "part_gap", "must be more than 0 and at most 10s")

@@ -133,6 +133,9 @@ func (s *Simulator) run(r request, p *profile) (rep reply, ok bool) {
 	if !r.genuine(p.key) {
 		return reply{respcd: "4003", text: "pos-key mismatch"}, true
 	}
+	if s.isLoggedOut(r) {
+		return reply{respcd: "4007", text: "not logged in"}, true
+	}
 	if !r.money() {
 		return s.at(func() (reply, error) { return s.service(r) })
 	}
@@ -160,6 +163,18 @@ func (s *Simulator) run(r request, p *profile) (rep reply, ok bool) {
 		s.serving = nil
 		return carry(r)
 	})
+}
+
+// isLoggedOut says whether a request finds nobody logged in. A money command
+// takes the next behaviour all the same.
+func (s *Simulator) isLoggedOut(r request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.mood.loggedOut
+	if out && r.money() {
+		s.mood = s.script.Next()
+	}
+	return out
 }
 
 // next takes the next behaviour for a money command that is not carried out.

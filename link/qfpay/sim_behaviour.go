@@ -31,7 +31,8 @@ type behaviour struct {
 	marks     bool
 	nameless  bool
 	list      bool
-	vague     bool
+	vague     string // the code of "not found"; "" is 6000 without data
+	loggedOut bool
 	key       string
 }
 
@@ -61,7 +62,8 @@ func grammar() simulate.Grammar[behaviour] {
 			"marks":        simulate.Flag(func(b *behaviour) { b.marks = true }),
 			"nameless":     simulate.Flag(func(b *behaviour) { b.nameless = true }),
 			"list":         simulate.Flag(func(b *behaviour) { b.list = true }),
-			"vague":        simulate.Flag(func(b *behaviour) { b.vague = true }),
+			"vague":        simulate.Checked("6002", checkCode, func(b *behaviour, code string) { b.vague = code }),
+			"logged-out":   simulate.Flag(func(b *behaviour) { b.loggedOut = true }),
 		},
 	}
 }
@@ -76,6 +78,13 @@ func checkWay(arg string) error {
 func checkErrorType(arg string) error {
 	if len(arg) != 2 || arg < "30" || arg > "35" {
 		return errors.New("it is 30 to 35")
+	}
+	return nil
+}
+
+func checkCode(arg string) error {
+	if len(arg) != 4 || !digits(arg) {
+		return errors.New("it is four digits")
 	}
 	return nil
 }

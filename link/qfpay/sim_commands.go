@@ -167,10 +167,14 @@ func (s *Simulator) query(r request) (reply, error) {
 	}
 	t := s.find(r)
 	if t == nil {
-		if s.mood.vague {
-			return reply{respcd: "6002", text: "no such order"}, nil
+		switch code := s.mood.vague; {
+		case code == "":
+			return reply{respcd: "6000"}, nil
+		case code >= "4000":
+			return reply{respcd: code, text: "no such order"}, nil
+		default:
+			return reply{respcd: "6000", data: []map[string]string{{"respcd": code, "resmsg": "the order doesn't exist"}}}, nil
 		}
-		return reply{respcd: "6000"}, nil
 	}
 	if s.mood.outcome == "foreign-query" {
 		other := *t

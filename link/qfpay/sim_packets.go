@@ -2,7 +2,7 @@ package qfpay
 
 import (
 	"bufio"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"tillgate/link"
@@ -11,13 +11,13 @@ import (
 // simPort is the terminal's end of a line with packets.
 type simPort struct {
 	conn    link.Conn
-	writing sync.Mutex
-	number  byte // of the last packet of its own
+	writing chan struct{} // holds one value while a packet is written: who waits for it waits as for the line
+	number  atomic.Uint32 // of packets of its own, counted on
 }
 
 func (p *simPort) write(b []byte) error {
-	p.writing.Lock()
-	defer p.writing.Unlock()
+	p.writing <- struct{}{}
+	defer func() { <-p.writing }()
 	if err := p.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
@@ -25,17 +25,13 @@ func (p *simPort) write(b []byte) error {
 	return err
 }
 
-func (p *simPort) next() byte {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	p.number = p.number%maxNumber + 1
-	return p.number
-}
+// next counts from 41 to the last number, and from 1 again.
+func (p *simPort) next() byte { return byte((p.number.Add(1)+39)%maxNumber + 1) }
 
 // packets reads requests until the connection ends. Requests are carried out in
 // the background: the terminal goes on reading.
 func (s *Simulator) packets(c link.Conn, r *bufio.Reader) error {
-	port := &simPort{conn: c, number: 40}
+	port := &simPort{conn: c, writing: make(chan struct{}, 1)}
 	s.mu.Lock()
 	s.cable = port
 	s.mu.Unlock()

@@ -131,6 +131,13 @@ func TestChannels(t *testing.T) {
 				if got := w.sim.state.Trades[0].Channel; got != channel {
 					t.Errorf("%s %s: the terminal heard %q", channel, wire, got)
 				}
+				if channel == noRefunds {
+					_, err = w.sell(term, w.refund(o, 1000))
+					if refused := payment.ReasonOf(check(w.settings, w.refund(o, 1000).Request)); !errors.Is(err, link.ErrNotReversible) || refused != payment.ReasonUnsupported {
+						t.Errorf("%s %s: a refund: got %v, and %s", channel, wire, err, refused)
+					}
+					return
+				}
 				_, err = w.sell(term, w.refund(o, 400))
 				if refused := errors.Is(err, link.ErrNotReversible); refused != card || !card && err != nil {
 					t.Errorf("%s %s: a refund in part, the same day: got %v", channel, wire, err)

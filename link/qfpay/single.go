@@ -160,9 +160,11 @@ func (s *single) exchange(ctx context.Context, c call) (sent bool, err error) {
 	return true, nil
 }
 
-// stopping sends function 5001 on a connection of its own when abort is closed.
-// What the terminal answers to the request decides; this answer is of no use.
-// The function that is returned ends it and waits until it has.
+// stopping sends function 5001 on a connection of its own when abort is closed,
+// and again until it is ended: the wish can come before the request, which has
+// another connection. What the terminal answers to the request decides; this
+// answer is of no use. The function that is returned ends it and waits until it
+// has.
 func (s *single) stopping(ctx context.Context, abort <-chan struct{}) (end func()) {
 	if abort == nil {
 		return func() {}
@@ -175,9 +177,18 @@ func (s *single) stopping(ctx context.Context, abort <-chan struct{}) (end func(
 			return
 		case <-abort:
 		}
-		within := s.profile.Load().settings.QueryTimeout
-		if _, err := s.exchange(ctx, call{content: function(funcCancel), within: within, take: func(heard) bool { return true }}); err != nil {
-			s.log.Warn("the terminal cannot be asked to stop", "err", err)
+		again := time.NewTicker(stopEvery)
+		defer again.Stop()
+		for ctx.Err() == nil {
+			within := s.profile.Load().settings.QueryTimeout
+			_, err := s.exchange(ctx, call{content: function(funcCancel), within: within, take: func(heard) bool { return true }})
+			if err != nil && ctx.Err() == nil {
+				s.log.Warn("the terminal cannot be asked to stop", "err", err)
+			}
+			select {
+			case <-ctx.Done():
+			case <-again.C:
+			}
 		}
 	})
 	return func() { cancel(); g.Wait() }

@@ -32,8 +32,8 @@ type stream struct {
 	done    chan struct{} // closed when the pump has ended
 	err     error         // why it ended; valid once done is closed
 
-	writing sync.Mutex // of whole packets
-	number  byte       // of the last packet sent
+	writing chan struct{} // holds one value while a packet is written, so that packets do not mix
+	number  byte          // of the last packet sent
 
 	closing  sync.Once
 	closeErr error
@@ -42,7 +42,7 @@ type stream struct {
 // newStream begins its numbers anywhere: an answer to a packet of the
 // connection before is then unlikely to be taken for one of this.
 func newStream(conn link.Conn, p *atomic.Pointer[profile], log *slog.Logger) *stream {
-	s := &stream{conn: conn, profile: p, log: log, events: make(chan event, maxWaiting), done: make(chan struct{}), number: byte(rand.IntN(maxNumber))}
+	s := &stream{conn: conn, profile: p, log: log, events: make(chan event, maxWaiting), done: make(chan struct{}), writing: make(chan struct{}, 1), number: byte(rand.IntN(maxNumber))}
 	go s.pump()
 	return s
 }
@@ -157,8 +157,8 @@ func (s *stream) reply(kind, number byte) {
 }
 
 func (s *stream) write(b []byte, within time.Duration) (int, error) {
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	s.writing <- struct{}{}
+	defer func() { <-s.writing }()
 	if err := s.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return 0, err
 	}

@@ -24,10 +24,16 @@ func (w *wait) run(ctx context.Context, ack time.Duration) error {
 	patience, acknowledged := time.NewTimer(w.call.within), time.NewTimer(ack)
 	defer patience.Stop()
 	defer acknowledged.Stop()
+	again := time.NewTicker(stopEvery)
+	defer again.Stop()
 	for {
 		var abort <-chan struct{}
-		if w.acked && w.cancel == 0 {
+		var repeat <-chan time.Time
+		switch {
+		case w.acked && w.cancel == 0:
 			abort = w.call.abort
+		case w.cancel != 0:
+			repeat = again.C
 		}
 		select {
 		case e := <-w.stream.events:
@@ -35,6 +41,9 @@ func (w *wait) run(ctx context.Context, ack time.Duration) error {
 				return err
 			}
 		case <-abort:
+			again.Reset(stopEvery)
+			w.stop()
+		case <-repeat:
 			w.stop()
 		case <-acknowledged.C:
 			if !w.acked {
@@ -64,10 +73,12 @@ func (w *wait) rest() error {
 	}
 }
 
-// stop asks the terminal to stop. That the wish cannot be sent changes nothing:
+// stop asks the terminal to stop, and is repeated until it has answered: the
+// wish may come before the terminal has begun. That it cannot be sent changes nothing:
 // the terminal's answer to the request decides.
 func (w *wait) stop() {
 	number, _, _, err := w.stream.send(function(funcCancel))
+	w.heeded = false
 	if w.cancel = number; err != nil {
 		w.stream.log.Warn("the terminal cannot be asked to stop", "err", err)
 		w.cancel, w.call.abort = 0, nil

@@ -25,9 +25,11 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	*t = ""
 	switch b[0] {
 	case '"':
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
+		s := string(b[1 : len(b)-1])
+		if strings.IndexByte(s, '\\') >= 0 || !utf8.ValidString(s) {
+			if err := json.Unmarshal(b, &s); err != nil {
+				return err
+			}
 		}
 		*t = text(clean(s))
 	case '{', '[', 'n':
@@ -148,6 +150,9 @@ type params struct {
 	ErrorParams  prose `json:"errorParams"`
 	ErrorDetails prose `json:"errorDetails"`
 
+	Receipt   paper `json:"receipt"`
+	Merchants names `json:"merchantList"`
+
 	result
 	report
 	terminalInfo
@@ -158,6 +163,9 @@ type result struct {
 	Trn      text `json:"originalTrnName"`
 	Amount   text `json:"transAmount"`
 	Discount text `json:"discount"`
+	// EndAmount of a completion, where the terminal tells it apart.
+	EndAmount text `json:"endAmount"`
+
 	Auth     text `json:"authCode"`
 	Date     text `json:"date"`
 	Time     text `json:"time"`
@@ -197,20 +205,27 @@ type report struct {
 }
 
 // terminalInfo is what GetTerminalInfo tells (5.5.9): of Android terminals the
-// first three, of Linux ones the others.
+// first part, of Linux ones the other.
 type terminalInfo struct {
-	Serial  text `json:"terminalSerialNumber"`
-	Model   text `json:"terminalModel"`
-	App     app  `json:"currentApp"`
-	Serial2 text `json:"pos_sn"`
-	Model2  text `json:"model"`
-	OS      text `json:"os_version"`
+	Serial   text `json:"terminalSerialNumber"`
+	Model    text `json:"terminalModel"`
+	Android  text `json:"androidVersion"`
+	App      app  `json:"currentApp"`
+	Apps     apps `json:"paymentApps"`
+	Security app  `json:"securityDriver"`
+
+	Serial2  text `json:"pos_sn"`
+	Model2   text `json:"model"`
+	OS       text `json:"os_version"`
+	Firmware text `json:"pci_fw_version"`
+	Boot     text `json:"boot_version"`
+	Profile  text `json:"devcfg_version"`
+	NAPI     text `json:"napi_api_version"`
 }
 
-type app struct {
-	Name    text `json:"name"`
-	Version text `json:"versionName"`
-}
+// linux says whether the terminal is one without Android: it has neither
+// RestartPaymentApp nor printing.
+func (i terminalInfo) linux() bool { return i.Serial == "" && (i.Serial2 != "" || i.OS != "") }
 
 // UnmarshalJSON takes what is no object for nothing: the document's table says
 // that most answers have no params, its samples show {}.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"tillgate/internal/payment"
 )
 
 // sampleResult is the sample of document 5.5.1, its printing faults removed.
@@ -41,7 +43,7 @@ func TestCardDataDropped(t *testing.T) {
 	a := mustDecode(t, strings.NewReplacer(`"4725XXXXXXXX1627"`, `"4725111122221627"`, `"errorDescription": ""`, `"errorDescription": "card 4725 1111 2222 1627 refused"`,
 		`"errorDetails": ""`, `"errorDetails": "track 4402722218390184=2609"`).Replace(sampleResult))
 	term := &terminal{settings: defaults(), currency: "UAH"}
-	all := fmt.Sprintf("%+v %+v %s", a, term.outcome(a, "answer"), a.why())
+	all := fmt.Sprintf("%+v %+v %s", a, term.outcome(a, payment.Transaction{}, "answer"), a.why())
 	for _, secret := range []string{"4402722218390184", "26092011881", "CARDHOLDER", "47251111", "1111 2222", "99958881159"} {
 		if strings.Contains(all, secret) {
 			t.Errorf("%q is still there: %s", secret, all)

@@ -14,8 +14,9 @@ import (
 // GetTerminalInfo tells since 1.0.10 of the document, else the TID of its last
 // result.
 type identity struct {
-	serial, tid  string
-	model, build string
+	serial, tid string
+	linux       bool              // it has neither RestartPaymentApp nor printing
+	facts       map[string]string // what else it tells about itself
 }
 
 func (i identity) String() string {
@@ -35,12 +36,37 @@ func (t *terminal) identify(ctx context.Context) (identity, error) {
 	if err != nil || a.failed() {
 		return identity{}, err
 	}
-	i := a.Params.terminalInfo
-	id := identity{serial: string(i.Serial), model: string(i.Model), build: string(i.App.Version)}
-	if id.serial == "" {
-		id.serial, id.model, id.build = string(i.Serial2), string(i.Model2), string(i.OS)
+	return a.Params.identity(), nil
+}
+
+// identity reads both shapes of GetTerminalInfo.
+func (i terminalInfo) identity() identity {
+	id := identity{serial: string(i.Serial), linux: i.linux(), facts: map[string]string{}}
+	add := func(name string, value text) {
+		if value != "" {
+			id.facts[name] = string(value)
+		}
 	}
-	return id, nil
+	if id.linux {
+		id.serial = string(i.Serial2)
+		id.facts["platform"] = "linux"
+		add("model", i.Model2)
+		add("version", i.OS)
+		add("firmware", i.Firmware)
+		add("boot", i.Boot)
+		add("profile", i.Profile)
+		add("api", i.NAPI)
+	} else if i.Serial != "" || i.Android != "" {
+		id.facts["platform"] = "android"
+		add("model", i.Model)
+		add("version", i.App.Version)
+		add("application", i.App.Name)
+		add("android", i.Android)
+		add("security_driver", i.Security.Version)
+		add("applications", text(strings.Join(i.Apps, ", ")))
+	}
+	add("serial", text(id.serial))
+	return id
 }
 
 // known is the identity, asked for once in the life of a connection.
@@ -61,7 +87,7 @@ func (t *terminal) last(ctx context.Context) (answer, error) {
 	if code := errorCodes[a.code()]; a.failed() && code.refused && a.Params.result == (result{}) {
 		return a, &refusedError{mGetLastResult, a.code(), a.why()}
 	}
-	if t.identity.serial == "" {
+	if t.identity.serial == "" && t.settings.TerminalID == "" { // else it changes with the merchant
 		t.identity.tid = string(a.Params.TID)
 	}
 	return a, nil
@@ -134,26 +160,4 @@ func (t *terminal) Baseline(ctx context.Context, tx payment.Transaction) (paymen
 		return b, &link.Error{Op: "baseline", Err: err}
 	}
 	return b, nil
-}
-
-// Diagnose tells how the terminal is; who it is only while it is idle, since a
-// busy one answers nothing else.
-func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
-	status, err := t.status(ctx)
-	if err != nil {
-		return link.Diagnosis{}, err
-	}
-	d := link.Diagnosis{Facts: map[string]string{"status": show(status)}}
-	if over(status) {
-		if err := t.known(ctx); err != nil {
-			return link.Diagnosis{}, err
-		}
-	}
-	d.Identity = t.identity.String()
-	for k, v := range map[string]string{"serial": t.identity.serial, "model": t.identity.model, "version": t.identity.build} {
-		if v != "" {
-			d.Facts[k] = v
-		}
-	}
-	return d, nil
 }

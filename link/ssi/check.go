@@ -16,24 +16,46 @@ func check(settings any, r payment.Request) error {
 		s = defaults()
 	}
 	invalid := func(format string, a ...any) error { return payment.Refuse(payment.ReasonInvalid, format, a...) }
+	if mid, tid := s.merchant(r.Merchant); !plain(mid) || !plain(tid) || r.Merchant != "" && mid == "" {
+		return invalid("merchant: want MERCHANT or MERCHANT@TID, each of at most %d plain characters", maxField)
+	}
 	switch r.Operation {
-	case payment.Purchase, payment.CashAdvance, payment.Deposit, payment.Refund:
+	case payment.Purchase, payment.CashAdvance, payment.Deposit, payment.Refund, payment.Preauthorization, payment.Completion:
 		if r.Amount.Minor <= 0 || r.Amount.Minor > maxMinor {
 			return invalid("amount: the terminal takes 1 to 12 digits")
 		}
-		if r.Operation == payment.Purchase && s.DiscountPercent > 0 && s.discounted(r.Amount.Minor) < 1 {
-			return invalid("amount: nothing is left of it with the discount")
-		}
-		if !plain(r.Original.RRN) {
-			return invalid("original: the RRN has more than %d characters, or odd ones", maxField)
-		}
+		return checkOf(s, r, invalid)
 	case payment.Reversal:
 		if n := r.Original.Receipt; len(n) > maxField || strings.Trim(n, "0123456789") != "" {
 			return invalid("original: a receipt number has at most %d digits", maxField)
 		}
-	case payment.Reconciliation, payment.Totals, payment.Lookup, payment.Diagnosis, payment.Abort:
+		if whole := r.Original.Amount; r.Original.Operation == payment.Preauthorization && !whole.IsZero() && !r.Amount.IsZero() && r.Amount != whole {
+			return invalid("amount: the terminal releases a preauthorization as a whole, %s", whole)
+		}
+	case payment.Balance, payment.Reconciliation, payment.Totals, payment.Lookup, payment.Diagnosis, payment.Abort, payment.Print:
 	default:
 		return payment.Refuse(payment.ReasonUnsupported, "operation: not carried out by this driver")
+	}
+	return nil
+}
+
+// checkOf checks what belongs to one operation.
+func checkOf(s *Settings, r payment.Request, invalid func(string, ...any) error) error {
+	if !plain(r.Original.RRN) || !plain(r.Original.Auth) {
+		return invalid("original: RRN or authorisation code have more than %d characters, or odd ones", maxField)
+	}
+	switch r.Operation {
+	case payment.Completion:
+		if o := r.Original; o.RRN == "" || o.Auth == "" || o.Amount.Minor <= 0 {
+			return invalid("original: a completion needs amount, RRN and authorisation code of its preauthorization")
+		}
+	case payment.Purchase:
+		switch cash := !r.Cashback.IsZero(); {
+		case cash && s.Cashback == "":
+			return payment.Refuse(payment.ReasonUnsupported, "cashback: set cashback in the terminal's profile to within or beside; the document does not say which is right, try it with a small amount")
+		case !cash && s.DiscountPercent > 0 && s.discounted(r.Amount.Minor) < 1:
+			return invalid("amount: nothing is left of it with the discount")
+		}
 	}
 	return nil
 }

@@ -183,13 +183,15 @@ var stages = map[string]payment.Stage{
 }
 
 const (
-	statusIdle      = "S00"
-	statusBusy      = "S01"
-	statusCard      = "S02"
-	statusPIN       = "S03"
-	statusHost      = "S04"
-	statusNeedsZ    = "S06"
-	statusFirstStep = "S08"
+	statusIdle       = "S00"
+	statusBusy       = "S01"
+	statusCard       = "S02"
+	statusPIN        = "S03"
+	statusHost       = "S04"
+	statusPrinting   = "S05"
+	statusNeedsZ     = "S06"
+	statusRemoveCard = "S07"
+	statusFirstStep  = "S08"
 )
 
 // over says whether a terminal in this status works no more. One that wants
@@ -202,9 +204,9 @@ func interruptible(status string) bool {
 	return status == statusCard || status == statusPIN || status == statusFirstStep
 }
 
-// outcome makes ours of a result. Verdicts that are no outcome come out in
-// doubt.
-func (t *terminal) outcome(a answer, source payment.Source) payment.Outcome {
+// outcome makes ours of a result of tx. Verdicts that are no outcome come out
+// in doubt.
+func (t *terminal) outcome(a answer, tx payment.Transaction, source payment.Source) payment.Outcome {
 	r := a.Params.result
 	word := spelled(r.Result)
 	said := transactionResults[word]
@@ -223,8 +225,13 @@ func (t *terminal) outcome(a answer, source payment.Source) payment.Outcome {
 	}
 	switch judge(a) {
 	case done:
-		o.Result, o.Condition = payment.Approved, ""
-		o.Amount = t.money(r.Amount)
+		o.Result, o.Condition, o.Amount = payment.Approved, "", t.charged(r, tx)
+		if n := t.offered(tx); n > 0 {
+			o.Discount = payment.Money{Minor: n, Currency: tx.Amount.Currency}
+		}
+		if tx.Operation == payment.Balance {
+			o.Text = "the terminal shows the balance to the customer; the protocol does not tell it to the till"
+		}
 		o.Receipt = receipt(r, o)
 	case declined:
 		o.Result = payment.Declined

@@ -10,22 +10,25 @@ import (
 	"tillgate/link/linktest"
 )
 
-// subject is a terminal of later firmware, which is asked by transactionUid.
+// subject is a terminal of later firmware, which is asked by transactionUid, on
+// a line that is kept. The suite runs once for each wire and firmware, each time
+// with one profile: the exchanges are long.
 func subject(t *testing.T) linktest.Subject {
 	uah := func(minor int64) payment.Money { return payment.Money{Minor: minor, Currency: "UAH"} }
 	sale := func(minor int64) payment.Request {
 		return payment.Request{ID: "x", Operation: payment.Purchase, Amount: uah(minor)}
 	}
 	frames := vectors(t)
+	d := Driver()
+	d.Settings = func() any {
+		s := defaults()
+		s.TakesBack = true
+		return s
+	}
 	return linktest.Subject{
-		Driver:   Driver(),
+		Driver:   d,
 		Currency: "UAH",
-		Settings: func() any {
-			s := defaults()
-			s.TakesBack = true
-			return s
-		},
-		Approve: "approve", Decline: "decline:51", Cancel: "cancel", Slow: "slow:20s", SlowDecline: "slow:20s+decline:51",
+		Approve:  "approve", Decline: "decline:51", Cancel: "cancel", Slow: "slow:20s", SlowDecline: "slow:20s+decline:51",
 		Charged: []string{
 			"lost-ack", "half-ack", "bad-lrc", "bad-json", "bad-length", "garbage", "reboot", "hand-after", "batch-closed",
 			"lost-ack+fragments", "lost-ack+linux", "lost-ack+odd-status", "slow:20s+lost-ack",
@@ -41,9 +44,11 @@ func subject(t *testing.T) linktest.Subject {
 		},
 		Uncarried: map[string]payment.Request{
 			"amount of thirteen digits": sale(1_000_000_000_000), "no amount": sale(0),
-			"preauthorization": {ID: "x", Operation: payment.Preauthorization, Amount: uah(1)},
-			"bad receipt":      {ID: "x", Operation: payment.Reversal, Original: payment.Reference{Payment: "p", Receipt: `6"1`}},
-			"bad RRN":          {ID: "x", Operation: payment.Refund, Amount: uah(1), Original: payment.Reference{RRN: "é"}},
+			"completion of nothing": {ID: "x", Operation: payment.Completion, Amount: uah(1)},
+			"cash":                  {ID: "x", Operation: payment.Purchase, Amount: uah(2), Cashback: uah(1)},
+			"service":               {ID: "x", Operation: payment.ServicePayment, Amount: uah(2)},
+			"bad receipt":           {ID: "x", Operation: payment.Reversal, Original: payment.Reference{Payment: "p", Receipt: `6"1`}},
+			"bad RRN":               {ID: "x", Operation: payment.Refund, Amount: uah(1), Original: payment.Reference{RRN: "é"}},
 		},
 		Valid: [][]byte{frames[0].bytes(t), frames[1].bytes(t), frames[2].bytes(t), frames[3].bytes(t), []byte(sampleResult)},
 		Invalid: [][]byte{
@@ -57,6 +62,28 @@ func TestConformance(t *testing.T) {
 	linktest.Run(t, subject(t))
 }
 
+// TestConformanceTCP and TestConformanceHTTP: the same with a connection for
+// each request.
+func TestConformanceTCP(t *testing.T) {
+	t.Parallel()
+	linktest.Run(t, apart(subject(t), func(s *Settings) { s.Connection = ConnectionEach }))
+}
+
+func TestConformanceHTTP(t *testing.T) {
+	t.Parallel()
+	linktest.Run(t, apart(subject(t), func(s *Settings) { s.Wire = WireHTTP }))
+}
+
+func apart(s linktest.Subject, set func(*Settings)) linktest.Subject {
+	s.Apart, s.Stride = true, 7 // the frames have been broken at each byte on a kept line
+	s.Driver.Settings = func() any {
+		d := defaults()
+		set(d)
+		return d
+	}
+	return s
+}
+
 // TestConformanceDocument runs the suite with firmware of the document, which
 // knows no transactionUid, where nobody can sell on the keypad.
 func TestConformanceDocument(t *testing.T) {
@@ -68,7 +95,6 @@ func TestConformanceDocument(t *testing.T) {
 		s.Keypad = KeypadLocked
 		return s
 	}
-	s.Settings = nil
 	s.Driver.Simulate = func(c link.SimulatorConfig) (link.Simulator, error) {
 		c.Script = slices.Clone(c.Script)
 		for i := range c.Script {

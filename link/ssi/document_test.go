@@ -26,7 +26,9 @@ var documentKeys = strings.Fields(`method error errorCode errorDescription detai
 	originalTrnName time date pan cardholderName transAmount balance discount merchantId terminalId invoiceNum authCode rrn responseCode
 	transactionResult posEntryMode track2 bankName binName isBatchEmpty transactions totalSaleCount totalSaleAmount totalFinAuthCount
 	totalFinAuthAmount totalRefundCount totalRefundAmount totalCashCount totalCashAmount totalPaymentCount totalPaymentAmount totalVoidCount
-	totalVoidAmount batchNumber parEnabled parValue terminalSerialNumber pos_sn terminalModel model os_version`)
+	totalVoidAmount batchNumber parEnabled parValue terminalSerialNumber pos_sn terminalModel model os_version
+	endAmount cashAmount binDiscount merchantCount merchantList receipt securityDriver androidVersion sdkVersion currentApp paymentApps serviceApps
+	thirdPartyApps externalRegisterApps rom boot_version devcfg_version napi_api_version pci_fw_version`)
 
 func page(t *testing.T) string {
 	t.Helper()
@@ -151,11 +153,13 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		left := maps.Clone(outcomes)
-		maps.Copy(left, features)
+		left := maps.Clone(grammar().Outcomes)
+		for name, word := range grammar().Features {
+			left[name] = word
+		}
 		for _, row := range table(t, "behaviour | what") {
 			name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
-			if _, err := parseBehaviour(name); err != nil {
+			if _, err := grammar().Parse([]string{name}); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 			delete(left, name)
@@ -203,6 +207,12 @@ func checkKey(t *testing.T, key, in, fate string) {
 		member = fmt.Sprintf(`"%s":true`, key)
 	case "transactions":
 		member = fmt.Sprintf(`"%s":[{"rrn":"%s"}]`, key, value)
+	case "merchantList":
+		member = fmt.Sprintf(`"%s":["%s"]`, key, value)
+	case "currentApp", "securityDriver", "rom":
+		member = fmt.Sprintf(`"%s":{"versionName":"%s"}`, key, value)
+	case "paymentApps", "serviceApps", "thirdPartyApps":
+		member = fmt.Sprintf(`"%s":[{"name":"%s"}]`, key, value)
 	}
 	message := fmt.Sprintf(`{"method":"x",%s}`, member)
 	if in == "params" {

@@ -21,9 +21,11 @@ func Driver() link.Driver {
 
 		Currency: "UAH",
 		Operations: []payment.Operation{
-			payment.Purchase, payment.Refund, payment.Reversal, payment.CashAdvance, payment.Deposit,
-			payment.Reconciliation, payment.Totals, payment.Diagnosis, payment.Lookup, payment.Abort,
+			payment.Purchase, payment.Refund, payment.Reversal, payment.Preauthorization, payment.Completion, payment.CashAdvance, payment.Deposit,
+			payment.Balance, payment.Reconciliation, payment.Totals, payment.Diagnosis, payment.Lookup, payment.Abort, payment.Print,
 		},
+		Cashback:   true,
+		Merchants:  true,
 		Preserving: []payment.Operation{payment.Lookup, payment.Diagnosis, payment.Abort},
 		CanAbort:   true,
 		Settings:   func() any { return defaults() },
@@ -45,16 +47,26 @@ type terminal struct {
 	identity identity  // as far as the terminal has told
 	noUID    bool      // the terminal does not know GetResultByUid
 
+	// merchants are those of the terminal, asked for once in the life of a
+	// connection; listed says that they were.
+	merchants []string
+	listed    bool
+
+	xLast bool // the last report that was asked for here was an X report
+
 	// took is the last result that was given to an attempt on this connection,
 	// which is no evidence for any other.
 	took struct{ fingerprint, attempt string }
 }
 
 var (
-	_ link.Terminal  = (*terminal)(nil)
-	_ link.Baseliner = (*terminal)(nil)
-	_ link.Diagnoser = (*terminal)(nil)
-	_ link.Totaller  = (*terminal)(nil)
+	_ link.Terminal      = (*terminal)(nil)
+	_ link.Baseliner     = (*terminal)(nil)
+	_ link.Diagnoser     = (*terminal)(nil)
+	_ link.HostDiagnoser = (*terminal)(nil)
+	_ link.Totaller      = (*terminal)(nil)
+	_ link.Printer       = (*terminal)(nil)
+	_ link.Restarter     = (*terminal)(nil)
 )
 
 // Open connects, and makes sure that a terminal answers. PingDevice may be sent
@@ -89,11 +101,14 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 }
 
 func connect(ctx context.Context, c link.Config, s *Settings, log *slog.Logger) (line, error) {
-	if isWeb(c.Address) {
+	if s.Wire == WireAuto && isWeb(c.Address) || s.Wire == WireHTTP && (isWeb(c.Address) || c.Dial == nil) {
 		return newWeb(c.Address)
 	}
 	if c.Dial == nil {
 		return nil, errors.New("the configuration has no way to open the address")
+	}
+	if s.Wire == WireHTTP {
+		return newWebOver(c.Dial), nil
 	}
 	if s.Connection == ConnectionEach || s.Connection == ConnectionAuto && strings.HasPrefix(c.Address, "tcp://") {
 		return newCalls(c.Dial, s.IdleGap, log), nil
@@ -219,8 +234,11 @@ func (t *terminal) reachable(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && !errors.Is(err, net.ErrClosed) && (t.line.fresh() || errors.Is(err, errSilent))
 }
 
+// firstStage is what the customer is told before the terminal has said how it
+// is: a void, a completion and a report need no card.
 func firstStage(op payment.Operation) payment.Stage {
-	if op == payment.Reconciliation {
+	switch op {
+	case payment.Reconciliation, payment.Reversal, payment.Completion:
 		return payment.StageHost
 	}
 	return payment.StageWaitingCard
@@ -240,42 +258,67 @@ func (t *terminal) request(tx payment.Transaction) (request, error) {
 		return request{}, errors.New("the attempt has no id that can be sent")
 	}
 	switch tx.Operation {
-	case payment.Purchase, payment.Refund, payment.CashAdvance, payment.Deposit:
-		return t.withCard(tx, uid)
 	case payment.Reversal:
 		return t.reversalOf(tx, uid)
 	case payment.Reconciliation:
-		return t.reportRequest(mZReport, false), nil
+		return t.reportRequest(mZReport, tx.Merchant, false), nil
 	}
-	return request{}, fmt.Errorf("this driver has no %s", tx.Operation)
+	return t.withCard(tx, uid)
 }
 
-// methods are the commands that need a card.
+// methods are the commands that name an amount, and Balance.
 var methods = map[payment.Operation]string{
 	payment.Purchase: mPurchase, payment.Refund: mRefund, payment.CashAdvance: mCash, payment.Deposit: mDeposit,
+	payment.Preauthorization: mPreauth, payment.Completion: mSalePreauth, payment.Balance: mBalance,
 }
 
 func (t *terminal) withCard(tx payment.Transaction, uid string) (request, error) {
 	s := t.settings
-	number, ok := payment.CurrencyNumber(tx.Amount.Currency)
-	if !ok {
+	p := &requestParams{TransAmount: digits(tx.Amount.Minor), TransactionUid: uid}
+	currency := tx.Amount.Currency
+	if tx.Operation == payment.Balance {
+		p.TransAmount, currency = "", t.currency
+	}
+	var ok bool
+	if p.TransCurrency, ok = payment.CurrencyNumber(currency); !ok {
 		return request{}, errors.New("the amount has no currency of ISO 4217")
 	}
-	p := &requestParams{
-		TransAmount: digits(tx.Amount.Minor), TransCurrency: number,
-		MerchantID: s.MerchantID, TerminalID: s.TerminalID, TransactionUid: uid,
-	}
-	r := request{Method: methods[tx.Operation], Params: p}
+	p.MerchantID, p.TerminalID = t.merchantOf(tx)
+	r := request{Method: t.method(tx), Params: p}
 	switch tx.Operation {
 	case payment.Refund:
 		if p.RRN = tx.Original.RRN; p.RRN == "" {
 			return request{}, errors.New("the original has no RRN, which a refund needs")
 		}
+	case payment.Completion:
+		p.TransAmount, p.EndAmount = digits(tx.Original.Amount.Minor), p.TransAmount
+		p.RRN, p.AuthCode = tx.Original.RRN, tx.Original.Auth
 	case payment.Purchase:
+		if !tx.Cashback.IsZero() {
+			p.CashAmount = digits(tx.Cashback.Minor)
+			if s.Cashback == CashbackBeside {
+				p.TransAmount = digits(tx.Amount.Minor - tx.Cashback.Minor)
+			}
+			break
+		}
 		r.Step = map[string]string{StepsOne: "0", StepsTwo: "1"}[s.Steps]
 		if n := s.discounted(tx.Amount.Minor); n > 0 {
 			p.DiscountedAmount = digits(n)
 		}
 	}
 	return r, nil
+}
+
+// merchantOf is for whom tx is made. What belongs to an earlier payment is made
+// for the merchant of that one, where the terminal has to be told at all.
+func (t *terminal) merchantOf(tx payment.Transaction) (mid, tid string) {
+	o := tx.Original
+	if tx.Merchant == "" && o.MID != "" && t.settings.MerchantID != "" && plain(o.MID) && plain(o.TID) {
+		mid = o.MID
+		if t.settings.TerminalID != "" {
+			tid = o.TID
+		}
+		return mid, tid
+	}
+	return t.settings.merchant(tx.Merchant)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,17 +248,36 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// TestNeedsZ: a full batch blocks the terminal until it is closed; a void is
+// still possible.
 func TestNeedsZ(t *testing.T) {
-	simulated(t, "approve+needs-z,approve", nil, func(w *world) {
+	simulated(t, "approve,approve+needs-z,approve", nil, func(w *world) {
+		o := w.sell(300)
+		w.sell(400)
+		d, err := w.term.Diagnose(context.Background())
+		if err != nil || d.Blocked != payment.ReasonReconcile || d.Facts["status"] != "S06" || d.Facts["blocked"] == "" {
+			t.Errorf("diagnosis: got %+v, %v", d, err)
+		}
 		tx := w.tx(payment.Purchase, 500)
 		if _, err := w.do(&tx, nil); payment.ReasonOf(err) != payment.ReasonReconcile {
 			t.Errorf("got %v", err)
+		}
+		if rep := w.sim.hear(command{Method: mPurchase, Params: requestParams{TransAmount: "1", TransCurrency: "980"}}); rep.say["errorCode"] != "E15" {
+			t.Errorf("the terminal says %v", rep.say)
+		}
+		back := w.back(o, 300)
+		if o, err := w.do(&back, nil); err != nil || o.Result != payment.Approved {
+			t.Errorf("void: got %+v, %v", o, err)
 		}
 		z := w.tx(payment.Reconciliation, 0)
 		z.Amount = payment.Money{}
 		if o, err := w.do(&z, nil); err != nil || o.Result != payment.Approved {
 			t.Errorf("Z: got %+v, %v", o, err)
 		}
+		if d, err := w.term.Diagnose(context.Background()); err != nil || d.Blocked != "" {
+			t.Errorf("after Z: got %+v, %v", d, err)
+		}
+		w.sell(500)
 	})
 }
 
@@ -349,8 +369,17 @@ func TestDiagnose(t *testing.T) {
 	for script, model := range map[string]string{"approve": "Verifone X990", "approve+linux": "SP880"} {
 		simulated(t, script, nil, func(w *world) {
 			d, err := w.term.Diagnose(context.Background())
-			if err != nil || d.Identity != "V1E0207420" || d.Facts["model"] != model || d.Facts["status"] != "S00" || d.Facts["version"] == "" {
+			if err != nil || d.Identity != "V1E0207420" || d.Facts["model"] != model || d.Facts["status"] != "S00" || d.Facts["version"] == "" || d.Blocked != "" {
 				t.Errorf("%s: got %+v, %v", script, d, err)
+			}
+			want := strings.Fields("platform model version serial merchants application applications android security_driver")
+			if model == "SP880" {
+				want = strings.Fields("platform model version serial merchants firmware boot profile api")
+			}
+			for _, fact := range want {
+				if d.Facts[fact] == "" {
+					t.Errorf("%s: no %s: %+v", script, fact, d.Facts)
+				}
 			}
 		})
 	}
@@ -396,6 +425,7 @@ func TestSettings(t *testing.T) {
 	for name, change := range map[string]func(*Settings){
 		"merchant_id": func(s *Settings) { s.MerchantID = "é" }, "terminal_id": func(s *Settings) { s.TerminalID = fmt.Sprintf("%050d", 1) },
 		"uid": func(s *Settings) { s.UID = "" }, "uid_length": func(s *Settings) { s.UIDLength = 21 }, "steps": func(s *Settings) { s.Steps = "3" },
+		"wire": func(s *Settings) { s.Wire = "" }, "cashback": func(s *Settings) { s.Cashback = "on" }, "print_lrc": func(s *Settings) { s.PrintLRC = "" }, "font": func(s *Settings) { s.Font = "é" },
 		"discount_percent": func(s *Settings) { s.DiscountPercent = 100 }, "keypad": func(s *Settings) { s.Keypad = "" },
 		"connection": func(s *Settings) { s.Connection = "" }, "request_timeout": func(s *Settings) { s.RequestTimeout = 0 },
 		"poll": func(s *Settings) { s.Poll = time.Millisecond }, "gap": func(s *Settings) { s.Gap = -1 }, "idle_gap": func(s *Settings) { s.IdleGap = 0 },

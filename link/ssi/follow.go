@@ -233,9 +233,7 @@ func (x *running) conclude(a answer) (payment.Outcome, error) {
 		return payment.Outcome{}, err
 	}
 	x.t.took.fingerprint, x.t.took.attempt = r.fingerprint(), x.tx.Attempt
-	o := x.t.outcome(a, payment.SourceAnswer)
-	x.t.agree(&o, x.tx)
-	return o, nil
+	return x.t.outcome(a, x.tx, payment.SourceAnswer), nil
 }
 
 // belongs checks that a result is that of our command and not an older or a
@@ -283,17 +281,33 @@ func show(s string) string {
 }
 
 // agreed says whether r has the amount of tx, or the discounted one that was
-// offered.
+// offered. A balance inquiry has none.
 func (t *terminal) agreed(r result, tx payment.Transaction) bool {
-	got := t.money(r.Amount)
-	return got == tx.Amount || tx.Operation == payment.Purchase && t.settings.DiscountPercent > 0 && got.Minor == t.settings.discounted(tx.Amount.Minor)
+	got := t.charged(r, tx)
+	return got == tx.Amount || t.offered(tx) > 0 && got.Minor == t.offered(tx)
 }
 
-// agree fills in the discounted amount that both sides agreed on.
-func (t *terminal) agree(o *payment.Outcome, tx payment.Transaction) {
-	if n := t.settings.discounted(tx.Amount.Minor); o.Result == payment.Approved && tx.Operation == payment.Purchase && n > 0 {
-		o.Discount = payment.Money{Minor: n, Currency: tx.Amount.Currency}
+// charged is the amount that r tells of tx, the cash in it included. A terminal
+// that shows the end amount of a completion apart means that one.
+func (t *terminal) charged(r result, tx payment.Transaction) payment.Money {
+	m := t.money(r.Amount)
+	switch {
+	case tx.Operation == payment.Balance:
+		return payment.Money{}
+	case tx.Operation == payment.Completion && r.EndAmount != "":
+		return t.money(r.EndAmount)
+	case !tx.Cashback.IsZero() && t.settings.Cashback == CashbackBeside && m != tx.Amount && !m.IsZero():
+		m.Minor += tx.Cashback.Minor
 	}
+	return m
+}
+
+// offered is the discounted amount that was offered with tx, or 0.
+func (t *terminal) offered(tx payment.Transaction) int64 {
+	if tx.Operation != payment.Purchase || !tx.Cashback.IsZero() {
+		return 0
+	}
+	return t.settings.discounted(tx.Amount.Minor)
 }
 
 func digits(n int64) string { return strconv.FormatInt(n, 10) }

@@ -144,7 +144,7 @@ func (t *terminal) proves(r result, tx payment.Transaction) bool {
 	if seen == markOf(tx.Baseline).Last || r.Uid != "" || !t.fits(r, tx) || seen == t.took.fingerprint && t.took.attempt != tx.Attempt {
 		return false
 	}
-	return t.settings.Keypad == KeypadLocked || strings.EqualFold(string(r.Trn), mVoid)
+	return t.settings.Keypad == KeypadLocked || strings.EqualFold(string(r.Trn), mVoid) || strings.EqualFold(string(r.Trn), mVoidPreauth)
 }
 
 // fits says whether operation and amount, and of a reversal the receipt, are
@@ -156,12 +156,16 @@ func (t *terminal) fits(r result, tx payment.Transaction) bool {
 	return tx.Operation != payment.Reversal || sameNumber(string(r.Invoice), tx.Original.Receipt)
 }
 
-// method is the name of the command that tx was.
+// method is the name of the command that tx is.
 func (t *terminal) method(tx payment.Transaction) string {
-	if tx.Operation != payment.Reversal {
+	switch {
+	case tx.Operation == payment.Purchase && !tx.Cashback.IsZero():
+		return mCashBack
+	case tx.Operation != payment.Reversal:
 		return methods[tx.Operation]
-	}
-	if tx.Amount.Minor < markOf(tx.Baseline).Original {
+	case tx.Original.Operation == payment.Preauthorization:
+		return mVoidPreauth
+	case tx.Amount.Minor < markOf(tx.Baseline).Original:
 		return mPartialVoid
 	}
 	return mVoid
@@ -173,16 +177,14 @@ func (t *terminal) settle(a answer, tx payment.Transaction, quiet time.Duration)
 	over := quiet > t.longest
 	switch verdict {
 	case done, declined, cancelled, notDone:
-		o := t.outcome(a, payment.SourceLookup)
-		t.agree(&o, tx)
-		return o, nil
+		return t.outcome(a, tx, payment.SourceLookup), nil
 	case firstStep:
 		if over {
 			return payment.Outcome{}, fmt.Errorf("%w: its second step was never begun", link.ErrNotFound)
 		}
 	case doubtful:
 		if over && t.settings.TakesBack && lostBank(a) {
-			o := t.outcome(a, payment.SourceLookup)
+			o := t.outcome(a, tx, payment.SourceLookup)
 			o.Result = payment.Failed
 			return o, nil
 		}

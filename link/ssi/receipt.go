@@ -25,6 +25,8 @@ func receipt(r result, o payment.Outcome) []string {
 	add("Entry", string(o.Card.Entry))
 	add("RRN", string(r.RRN))
 	add("Approval", string(r.Auth))
-	add("Amount", o.Amount.String())
+	if !o.Amount.IsZero() {
+		add("Amount", o.Amount.String())
+	}
 	return lines
 }

@@ -14,8 +14,10 @@ import (
 
 var errNoReport = errors.New("the terminal's report cannot be read")
 
-func (t *terminal) reportRequest(method string, detail bool) request {
-	return request{Method: method, Params: &requestParams{MerchantID: t.settings.MerchantID, IsDetailReport: &detail}}
+// reportRequest asks for a report of one merchant, "" is the profile's own.
+func (t *terminal) reportRequest(method, merchant string, detail bool) request {
+	mid, tid := t.settings.merchant(merchant)
+	return request{Method: method, Params: &requestParams{MerchantID: mid, TerminalID: tid, IsDetailReport: &detail}}
 }
 
 // lastReport reads the report buffer.
@@ -41,6 +43,7 @@ func (t *terminal) readReport(ctx context.Context) (o payment.Outcome, finished 
 	if a.code() == "E06" {
 		return o, false, nil
 	}
+	t.xLast = false
 	o, err = reconciled(a, payment.SourceAnswer)
 	return o, true, err
 }
@@ -89,21 +92,13 @@ func (t *terminal) lookupReport(ctx context.Context, tx payment.Transaction, qui
 
 // xReport makes the terminal sum up its open batch, and reads it. It does not
 // touch the result buffer.
-func (t *terminal) xReport(ctx context.Context, detail bool) (report, error) {
-	if _, err := t.tell(ctx, t.reportRequest(mXReport, detail)); err != nil {
+func (t *terminal) xReport(ctx context.Context, merchant string, detail bool) (report, error) {
+	t.xLast = true
+	if _, err := t.tell(ctx, t.reportRequest(mXReport, merchant, detail)); err != nil {
 		return report{}, err
 	}
-	for {
-		status, err := t.status(ctx)
-		if err != nil {
-			return report{}, err
-		}
-		if over(status) {
-			break
-		}
-		if err := t.pause(ctx, t.settings.Poll); err != nil {
-			return report{}, &link.Error{Op: mXReport, Sent: true, Err: err}
-		}
+	if err := t.untilIdle(ctx, mXReport); err != nil {
+		return report{}, err
 	}
 	a, err := t.tell(ctx, request{Method: mGetLastReport})
 	return a.Params.report, err
@@ -111,7 +106,7 @@ func (t *terminal) xReport(ctx context.Context, detail bool) (report, error) {
 
 // Totals reads the open batch by an X report.
 func (t *terminal) Totals(ctx context.Context) ([]link.Total, error) {
-	p, err := t.xReport(ctx, false)
+	p, err := t.xReport(ctx, "", false)
 	if err != nil {
 		return nil, err
 	}
@@ -157,30 +152,35 @@ func (t *terminal) reversible(ctx context.Context, last answer, tx payment.Trans
 	}
 	r := last.Params.result
 	if judge(last) == done && sameNumber(string(r.Invoice), o.Receipt) && string(r.RRN) == o.RRN {
-		if strings.EqualFold(string(r.Trn), mVoid) {
+		if strings.EqualFold(string(r.Trn), mVoid) || strings.EqualFold(string(r.Trn), mVoidPreauth) {
 			return no("that receipt has been voided already")
 		}
-		if t.voidable(r) {
+		if voidable(r, o) {
 			return t.enough(r, tx)
 		}
 	}
-	p, err := t.xReport(ctx, true)
+	mid, tid := t.merchantOf(tx)
+	if tid != "" {
+		mid += "@" + tid
+	}
+	p, err := t.xReport(ctx, mid, true)
 	if err != nil {
 		return 0, err
 	}
 	for _, r := range p.Rows {
-		if t.voidable(r) && sameNumber(string(r.Invoice), o.Receipt) && string(r.RRN) == o.RRN {
+		if voidable(r, o) && sameNumber(string(r.Invoice), o.Receipt) && string(r.RRN) == o.RRN {
 			return t.enough(r, tx)
 		}
 	}
 	return no("it is not in the terminal's open batch")
 }
 
-// voidable says whether r is a payment and not itself a reversal.
-func (t *terminal) voidable(r result) bool {
-	for _, m := range methods {
-		if strings.EqualFold(string(r.Trn), m) {
-			return true
+// voidable says whether r is what the original was: a payment, or the
+// preauthorization that is to be released, and not itself a reversal.
+func voidable(r result, original payment.Reference) bool {
+	for op, m := range methods {
+		if strings.EqualFold(string(r.Trn), m) || op == payment.Purchase && strings.EqualFold(string(r.Trn), mCashBack) {
+			return op != payment.Balance && (original.Operation == "" || (op == payment.Preauthorization) == (original.Operation == payment.Preauthorization))
 		}
 	}
 	return false
@@ -189,14 +189,14 @@ func (t *terminal) voidable(r result) bool {
 // enough returns the amount of the original, which must cover that of tx.
 func (t *terminal) enough(r result, tx payment.Transaction) (int64, error) {
 	m := t.money(r.Amount)
-	if m.Minor <= 0 || tx.Amount.Minor > m.Minor {
+	if m.Minor <= 0 || tx.Amount.Minor > m.Minor || tx.Original.Operation == payment.Preauthorization && tx.Amount != m {
 		return 0, fmt.Errorf("%w: its amount is another one", link.ErrNotReversible)
 	}
 	return m.Minor, nil
 }
 
-// reversalOf is Void, or PartialVoid for less than the whole: its amount is
-// the one that is taken away (5.2.12).
+// reversalOf is Void, VoidPreauth for a preauthorization, or PartialVoid for
+// less than the whole: its amount is the one that is taken away (5.2.12).
 func (t *terminal) reversalOf(tx payment.Transaction, uid string) (request, error) {
 	original := markOf(tx.Baseline).Original
 	if original == 0 || tx.Original.Receipt == "" {

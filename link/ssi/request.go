@@ -24,14 +24,21 @@ const (
 	mZReport = "ZReport"
 	mXReport = "XReport"
 
-	mGetStatus = "GetStatus"
-	mInterrupt = "Interrupt"
+	mGetStatus         = "GetStatus"
+	mInterrupt         = "Interrupt"
+	mRestart           = "Restart"
+	mRestartPaymentApp = "RestartPaymentApp" // Android only
 
-	mGetLastResult   = "GetLastResult"
-	mGetResultByUid  = "GetResultByUid" // 1.2.6
-	mGetLastReport   = "GetLastReport"
-	mGetTerminalInfo = "GetTerminalInfo"
-	mPingDevice      = "PingDevice"
+	mGetLastResult        = "GetLastResult"
+	mGetResultByUid       = "GetResultByUid" // 1.2.6
+	mGetLastReceipt       = "GetLastReceipt"
+	mGetLastReport        = "GetLastReport"
+	mGetLastReportReceipt = "GetLastReportReceipt"
+	mGetMerchantList      = "GetMerchantList"
+	mGetTerminalInfo      = "GetTerminalInfo"
+	mPingDevice           = "PingDevice"
+	mPrintXml             = "PrintXml"    // Android only
+	mPrintPdfUrl          = "PrintPdfUrl" // Android only
 
 	methodUnknown = "Unknown" // of an answer to a request whose method could not be read (5.1)
 )
@@ -46,6 +53,7 @@ type request struct {
 
 type requestParams struct {
 	TransAmount      string `json:"transAmount,omitempty"`
+	CashAmount       string `json:"cashAmount,omitempty"`
 	EndAmount        string `json:"endAmount,omitempty"`
 	TransCurrency    string `json:"transCurrency,omitempty"`
 	RRN              string `json:"rrn,omitempty"`
@@ -56,6 +64,10 @@ type requestParams struct {
 	DiscountedAmount string `json:"discountedAmount,omitempty"`
 	TransactionUid   string `json:"transactionUid,omitempty"`
 	IsDetailReport   *bool  `json:"isDetailReport,omitempty"`
+	LRC              string `json:"lrc,omitempty"` // of Receipt
+	FontStyle        string `json:"fontStyle,omitempty"`
+	Receipt          string `json:"receipt,omitempty"` // PrintXml: what to print
+	URL              string `json:"url,omitempty"`
 }
 
 // encode writes the JSON of a request as it is: '&', '<' and '>' are not

@@ -1,45 +1,41 @@
 package ssi
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/simulate"
 )
 
 // Simulator is a terminal of this protocol with its bank. It speaks on byte
-// streams ([Simulator.Serve]), TCP among them, and as a web service
-// ([Simulator.ServeHTTP]). Each money command and reconciliation takes the next
-// behaviour of its script, the last one stays; they are listed in
+// streams ([Simulator.Serve]), in frames or as a web service, and as an
+// [net/http.Handler]. Each money command, reconciliation, Balance and Echo takes
+// the next behaviour of its script, the last one stays; they are listed in
 // docs/protocols/ssi.md.
 //
 // The terminal outlives its connections, and with a ledger file its process:
 // an operation that has begun goes on when the cable is out, and its result
 // stays in the buffer. All methods are safe for concurrent use.
 type Simulator struct {
-	pace time.Duration
-	log  *slog.Logger
+	number int // of the terminal, from its name
+	pace   time.Duration
+	log    *slog.Logger
+	power  simulate.Power
 
-	ctx  context.Context // ends with Close
-	stop context.CancelFunc
-	work sync.WaitGroup // operations that are running
-
-	mu     sync.Mutex
-	script []behaviour
-	mood   behaviour // of the last money command; before any, of the first to come
-	status string    // S00 and so on
-	state  state
-	file   string
-	cancel context.CancelFunc // ends the operation that can be interrupted; nil if there is none
-	step   *command           // a purchase whose first step is done
-	conns  map[link.Conn]bool // all that are served
+	mu      sync.Mutex
+	script  simulate.Script[behaviour]
+	mood    behaviour // of the last command that took one; before any, of the first to come
+	status  string    // S00 and so on
+	state   state
+	file    string
+	stop    chan struct{} // closed to end the operation that is running; nil if there is none
+	step    *command      // a purchase whose first step is done
+	booting bool          // nobody is at the line
+	printed []string      // what came out of the printer
 }
 
 // command is a request as the simulated terminal reads it.
@@ -51,7 +47,7 @@ type command struct {
 
 // NewSimulator makes a terminal. "" is UAH.
 func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
-	script, err := parseScript(c.Script)
+	script, err := grammar().Parse(c.Script)
 	if err != nil {
 		return nil, fmt.Errorf("simulator ssi: %w", err)
 	}
@@ -61,15 +57,17 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 	if _, ok := payment.CurrencyNumber(c.Currency); !ok {
 		return nil, fmt.Errorf("simulator ssi: currency %q is not in ISO 4217", c.Currency)
 	}
-	st, err := loadState(c.Ledger, c.Currency)
-	if err != nil {
+	s := &Simulator{
+		number: simulate.Number(c.Name, 1_000_000), pace: c.Pace, log: c.Log, script: script, mood: script.Peek(), status: statusIdle, file: c.Ledger,
+		state: state{Bank: simulate.Bank{Currency: c.Currency}, Batch: 1},
+	}
+	if err := simulate.Load(c.Ledger, &s.state); err != nil {
 		return nil, fmt.Errorf("simulator ssi: ledger: %w", err)
 	}
-	s := &Simulator{pace: c.Pace, log: c.Log, script: script, mood: script[0], status: statusIdle, state: st, file: c.Ledger, conns: map[link.Conn]bool{}}
+	s.state.Full = s.state.Full || s.mood.z
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -77,41 +75,20 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 func (s *Simulator) Ledger() []link.Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]link.Entry(nil), s.state.Entries...)
+	return s.state.Ledger()
 }
 
 // Close stops the terminal as a power cut would, and waits for what it started.
 func (s *Simulator) Close() error {
-	s.mu.Lock()
-	s.stop()
-	conns := slices.Collect(maps.Keys(s.conns))
-	s.mu.Unlock()
-	for _, c := range conns {
-		c.Close()
-	}
-	s.work.Wait()
+	s.power.Off()
 	return nil
-}
-
-// start runs f in the background, unless the terminal has no power any more.
-// mu is held.
-func (s *Simulator) start(f func(ctx context.Context)) {
-	if s.ctx.Err() != nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(s.ctx)
-	s.cancel = cancel
-	s.work.Go(func() {
-		defer cancel()
-		f(ctx)
-	})
 }
 
 // fault stops a terminal whose ledger cannot be written. mu is held.
 func (s *Simulator) fault(err error) {
 	if err != nil {
 		s.log.Error("simulated terminal stops: the ledger cannot be written", "err", err)
-		s.stop()
+		s.power.Cut()
 	}
 }
 
@@ -126,16 +103,18 @@ type reply struct {
 func (s *Simulator) hear(c command) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() != nil {
+	if !s.power.On() || s.booting {
 		return reply{hangUp: true}
 	}
-	switch c.Method {
+	switch c.Method { // in any status
 	case mGetStatus:
 		return s.tellStatus()
 	case mPingDevice:
 		return ok(c.Method, map[string]any{})
 	case mInterrupt:
 		return s.interrupt()
+	case mRestart, mRestartPaymentApp:
+		return s.restart(c)
 	case mPurchase:
 		if s.step != nil && c.Step == "2" {
 			return s.secondStep(c)
@@ -145,11 +124,10 @@ func (s *Simulator) hear(c command) reply {
 		return refuse(c.Method, "E06")
 	}
 	switch c.Method {
-	case mPurchase, mRefund, mCash, mDeposit, mVoid, mPartialVoid, mZReport:
+	case mPurchase, mCashBack, mRefund, mCash, mDeposit, mPreauth, mSalePreauth, mVoid, mPartialVoid, mVoidPreauth, mBalance, mEcho, mZReport:
 		return s.begin(c)
 	case mXReport:
-		s.state.Report = s.sumUp(c.Params.IsDetailReport != nil && *c.Params.IsDetailReport)
-		return ok(c.Method, map[string]any{})
+		return s.makeReport(c)
 	case mGetLastResult:
 		return s.tellResult(c.Method, s.state.Last)
 	case mGetResultByUid:
@@ -158,46 +136,54 @@ func (s *Simulator) hear(c command) reply {
 		return s.tellReport()
 	case mGetTerminalInfo:
 		return s.tellInfo()
+	case mGetLastReceipt, mGetLastReportReceipt:
+		return s.tellReceipt(c)
+	case mGetMerchantList:
+		return s.tellMerchants()
+	case mPrintXml, mPrintPdfUrl:
+		return s.print(c)
 	}
 	return refuse(c.Method, "E05")
 }
 
 // begin takes the next behaviour and does what the script says.
 func (s *Simulator) begin(c command) reply {
-	s.mood = s.script[0]
-	if len(s.script) > 1 {
-		s.script = s.script[1:]
-	}
+	s.mood = s.script.Next()
 	b := s.mood
-	if b.outcome == "mute" {
+	full := s.state.Full
+	s.state.Full = full || b.z
+	switch b.outcome {
+	case "mute":
 		return reply{}
-	}
-	if b.outcome == "reboot-before" {
+	case "reboot-before":
 		return reply{hangUp: true}
 	}
-	if code := s.wrong(c); code != "" {
-		return refuse(c.Method, code)
+	if code, key := s.wrong(c, full); code != "" {
+		rep := refuse(c.Method, code)
+		if key != "" {
+			rep.say["params"] = map[string]any{"errorParams": key, "errorDetails": "wrong value of " + key}
+		}
+		return rep
 	}
-	if b.outcome == "refuse" {
+	switch b.outcome {
+	case "refuse":
 		return refuse(c.Method, b.arg)
-	}
-	if b.outcome == "hand-sale" {
+	case "lost-refusal":
+		return reply{}
+	case "hand-sale":
 		s.fault(s.handSale(c.minor()))
 		return reply{}
-	}
-	if b.outcome == "late-approval" {
+	case "late-approval":
 		s.approveLater(c)
 		return reply{}
 	}
-	wait := b.slow
 	if c.Step == "1" {
 		return s.firstStep(c)
 	}
-	if wait == 0 && s.pace == 0 {
+	if b.slow == 0 && s.pace == 0 && !b.stuck {
 		s.fault(s.carryOut(c))
 	} else {
-		s.status = statusBusy
-		s.start(func(ctx context.Context) { s.serve(ctx, c, wait) })
+		s.start(c, b.slow)
 	}
 	return s.acknowledge(c.Method)
 }
@@ -216,37 +202,76 @@ func (s *Simulator) acknowledge(method string) reply {
 	return rep
 }
 
-// wrong is the code with which the terminal refuses a request, or "".
-func (s *Simulator) wrong(c command) string {
+// wrong is the code with which the terminal refuses a request, or "", and the
+// key that it names. full: the batch has to be closed first.
+func (s *Simulator) wrong(c command, full bool) (code, key string) {
 	p := c.Params
-	switch c.Method {
-	case mZReport:
-		return ""
-	case mVoid, mPartialVoid:
+	void := c.Method == mVoid || c.Method == mPartialVoid || c.Method == mVoidPreauth
+	if full && !void && c.Method != mZReport {
+		return "E15", ""
+	}
+	if void {
 		if p.InvoiceNum == "" {
-			return "E04"
+			return "E04", "invoiceNum"
 		}
-	}
-	if c.Method != mVoid && c.Method != mPartialVoid {
-		number, _ := payment.CurrencyNumber(s.state.Currency)
-		if p.TransCurrency != number {
-			return "E09"
+		if c.Method == mPartialVoid && !amount(p.TransAmount) {
+			return "E09", "transAmount"
 		}
-		if c.Method == mRefund && p.RRN == "" {
-			return "E04"
-		}
+		return "", ""
 	}
-	if c.Method != mVoid && (c.minor() <= 0 || strings.HasPrefix(p.TransAmount, "0")) {
-		return "E09"
+	if code, key := s.wrongMerchant(c); code != "" || c.Method == mZReport || c.Method == mEcho {
+		return code, key
 	}
-	return ""
+	number, _ := payment.CurrencyNumber(s.state.Currency)
+	switch {
+	case p.TransCurrency != number:
+		return "E09", "transCurrency"
+	case c.Method == mBalance:
+		return "", ""
+	case !amount(p.TransAmount):
+		return "E09", "transAmount"
+	case c.Method == mRefund && p.RRN == "", c.Method == mSalePreauth && p.RRN == "":
+		return "E04", "rrn"
+	case c.Method == mSalePreauth && !amount(p.EndAmount):
+		return "E09", "endAmount"
+	case c.Method == mCashBack && !amount(p.CashAmount):
+		return "E09", "cashAmount"
+	}
+	return "", ""
 }
 
-// minor is the amount of a command, or 0.
-func (c command) minor() int64 {
-	n, err := payment.ParseMinor(c.Params.TransAmount)
+// wrongMerchant checks for whom a command is.
+func (s *Simulator) wrongMerchant(c command) (code, key string) {
+	b, p := s.mood, c.Params
+	report := c.Method == mZReport || c.Method == mXReport
+	switch {
+	case p.MerchantID == "" && len(b.merchants) > 1 && !report:
+		return "E04", "merchantId"
+	case p.MerchantID != "" && !b.hasMerchant(p.MerchantID):
+		return "E07", ""
+	case p.TerminalID == "" && len(b.tids) > 1 && !report:
+		return "E04", "terminalId"
+	case p.TerminalID != "" && !b.hasTID(p.TerminalID):
+		return "E09", "terminalId"
+	}
+	return "", ""
+}
+
+// amount says whether s is an amount as the document wants it (4.3.2).
+func amount(s string) bool { return minorOf(s) > 0 && s[0] != '0' }
+
+func minorOf(s string) int64 {
+	n, err := payment.ParseMinor(s)
 	if err != nil {
 		return 0
 	}
 	return n
+}
+
+// minor is the amount of a command, or 0: that of the end of a completion.
+func (c command) minor() int64 {
+	if c.Method == mSalePreauth {
+		return minorOf(c.Params.EndAmount)
+	}
+	return minorOf(c.Params.TransAmount)
 }

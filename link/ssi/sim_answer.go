@@ -23,7 +23,7 @@ func refuse(method, code string) reply {
 func (s *Simulator) tellStatus() reply {
 	rep := ok(mGetStatus, map[string]any{})
 	status := s.status
-	if s.mood.z && status == statusIdle {
+	if s.state.Full && status == statusIdle {
 		status = statusNeedsZ
 	}
 	rep.say["status"] = status
@@ -31,7 +31,11 @@ func (s *Simulator) tellStatus() reply {
 		return rep
 	}
 	delete(rep.say, "status") // as some firmware has it
-	rep.say["params"] = map[string]any{"status": status}
+	params := map[string]any{"status": status}
+	if status == statusFirstStep {
+		params["busyCause"] = "waits for step 2"
+	}
+	rep.say["params"] = params
 	return rep
 }
 
@@ -46,8 +50,8 @@ func (s *Simulator) tellResult(method string, p *slip) reply {
 	date, clock, _ := strings.Cut(p.Time, " ")
 	params := map[string]any{
 		"originalTrnName": p.Trn, "transAmount": strconv.FormatInt(p.Amount, 10), "discount": "0", "authCode": p.Auth, "date": date, "time": clock,
-		"invoiceNum": "", "bankName": "Bank Acquirer", "merchantId": "MERCHANT1      ", "pan": "4725XXXXXXXX1627", "responseCode": p.Response,
-		"rrn": p.RRN, "transactionResult": p.Result, "terminalId": s.tid(), "posEntryMode": "CONTACTLESS", "binName": "VISA",
+		"invoiceNum": "", "bankName": "Bank Acquirer", "merchantId": p.MID, "pan": "4725XXXXXXXX1627", "responseCode": p.Response,
+		"rrn": p.RRN, "transactionResult": p.Result, "terminalId": p.TID, "posEntryMode": "CONTACTLESS", "binName": "VISA",
 		"track2": "4402722218390184=26092011881002000001", "cardHolderName": "MR CARDHOLDER", "parEnabled": true, "parValue": "Q1HJZ28RKA1EBL470G9XYG90R5D3E",
 		"balance": "0", "errorDetails": "",
 	}
@@ -76,44 +80,34 @@ func (s *Simulator) tellByUID(c command) reply {
 	return refuse(c.Method, "E20")
 }
 
-func (s *Simulator) tellReport() reply {
-	r := s.state.Report
-	if r == nil {
-		return refuse(mGetLastReport, "E20")
+// serial is that of the terminal that is at the cable.
+func (s *Simulator) serial() string {
+	if s.mood.serial != "" {
+		return s.mood.serial
 	}
-	params := map[string]any{"responseCode": "", "isBatchEmpty": len(r.Rows) == 0, "batchNumber": six(r.Batch)}
-	for name, method := range map[string]string{"Sale": mPurchase, "FinAuth": mSalePreauth, "Refund": mRefund, "Cash": mCash, "Payment": mDeposit} {
-		params["total"+name+"Count"], params["total"+name+"Amount"] = r.total(r.Rows, method)
-	}
-	params["totalVoidCount"], params["totalVoidAmount"] = r.total(r.Voids, "")
-	if r.Detail {
-		rows := []any{}
-		for _, p := range r.Rows {
-			date, clock, _ := strings.Cut(p.Time, " ")
-			rows = append(rows, map[string]any{
-				"originalTrnName": p.Trn, "transAmount": strconv.FormatInt(p.Amount, 10), "authCode": p.Auth, "date": date, "time": clock,
-				"invoiceNum": six(p.Invoice), "pan": "4725XXXXXXXX1627", "responseCode": p.Response, "rrn": p.RRN, "binName": "VISA",
-			})
-		}
-		params["transactions"] = rows
-	}
-	return ok(mGetLastReport, params)
+	return fmt.Sprintf("V1E%07d", (207420+s.number+s.state.Unit)%10_000_000)
 }
 
 // tellInfo has the shape of an Android terminal, or of a Linux one (5.5.9).
 func (s *Simulator) tellInfo() reply {
-	serial := fmt.Sprintf("V1E0207%03d", 420+s.state.Unit)
 	if s.mood.linux {
-		return ok(mGetTerminalInfo, map[string]any{"model": "SP880", "os_version": "9.0.3.0_20231017", "pos_sn": serial})
+		return ok(mGetTerminalInfo, map[string]any{
+			"model": "SP880", "boot_version": "01.00_00_000019", "devcfg_version": "SP880.3652010.014", "os_version": "9.0.3.0_20231017",
+			"napi_api_version": "NAPI_API_V2.7.0", "pci_fw_version": "D_01.00_9000300", "pos_sn": s.serial(),
+		})
 	}
 	app := map[string]any{"name": "MonoBank", "packageName": "com.example.banking", "versionName": "1.2.0.010"}
 	return ok(mGetTerminalInfo, map[string]any{
-		"terminalModel": "Verifone X990", "terminalSerialNumber": serial, "sdkVersion": 25, "currentApp": app,
-		"paymentApps": []any{app}, "externalRegisterApps": []any{},
+		"terminalModel": "Verifone X990", "terminalSerialNumber": s.serial(), "sdkVersion": 25, "androidVersion": "7.1.2 (N_MR1)", "currentApp": app,
+		"securityDriver": map[string]any{"name": "ServiceVer", "versionName": "X990-V1.0.12(202111221449)"},
+		"paymentApps":    []any{app, map[string]any{"name": "Raif", "versionName": "1.0.1.75"}}, "externalRegisterApps": []any{},
 	})
 }
 
-func (s *Simulator) tid() string { return fmt.Sprintf("T%07d", 1+s.state.Unit) }
+func (s *Simulator) tellMerchants() reply {
+	list := s.mood.merchantList()
+	return ok(mGetMerchantList, map[string]any{"merchantCount": len(list), "merchantList": list})
+}
 
 // encode writes a message's JSON.
 func (r reply) encode() []byte {
@@ -121,7 +115,7 @@ func (r reply) encode() []byte {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if e.Encode(r.say) != nil {
-		return nil // strings and booleans only
+		return nil // strings, numbers and booleans only
 	}
 	data := bytes.TrimRight(b.Bytes(), "\n")
 	if r.fault == "bad-json" {
@@ -145,6 +139,27 @@ func (r reply) frame() []byte {
 	case "bad-length":
 		msg[3], msg[4] = 0xff, 0xff
 	case "half-ack":
+		msg = msg[:len(msg)/2]
+	}
+	return msg
+}
+
+// page writes a message as an answer of the web service, broken as the script
+// says. HTTP has no check byte: a wrong one breaks the JSON.
+func (r reply) page() []byte {
+	data := r.encode()
+	length := len(data)
+	switch r.fault {
+	case "garbage":
+		return bytes.Repeat([]byte{0xff, stx, 0x00, '{', '"'}, 40)
+	case "bad-lrc":
+		data[0] ^= 0x55
+	case "bad-length":
+		length = maxData
+	}
+	msg := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", length)
+	msg = append(msg, data...)
+	if r.fault == "half-ack" {
 		msg = msg[:len(msg)/2]
 	}
 	return msg

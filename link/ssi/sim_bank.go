@@ -1,33 +1,36 @@
 package ssi
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strconv"
+	"strings"
 	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/simulate"
 )
 
 // state is what a simulated terminal and its bank remember.
 type state struct {
-	Currency string       `json:"currency"`
-	Entries  []link.Entry `json:"entries"` // the bank's ledger
-	Slips    []slip       `json:"slips"`   // one for each entry
-	Unit     int          `json:"unit"`    // which terminal is at the cable
-	Batch    int          `json:"batch"`
-	Opened   int          `json:"opened"`  // in Entries: the first one of the open batch
-	Invoice  int          `json:"invoice"` // last one given in this batch
-	Serial   int          `json:"serial"`  // of the bank's numbers, last one given
-	Last     *slip        `json:"last,omitempty"`
-	Kept     []slip       `json:"kept,omitempty"` // results that GetResultByUid finds
-	Report   *sum         `json:"report,omitempty"`
+	simulate.Bank
+	Slips   []slip `json:"slips"` // one for each entry
+	Unit    int    `json:"unit"`  // which terminal is at the cable
+	Batch   int    `json:"batch"`
+	Invoice int    `json:"invoice"`        // last one given in this batch
+	Serial  int    `json:"serial"`         // of the bank's numbers, last one given
+	Full    bool   `json:"full,omitempty"` // the batch has to be closed (S06)
+	Last    *slip  `json:"last,omitempty"`
+	Kept    []slip `json:"kept,omitempty"` // results that GetResultByUid finds
+	Report  *sum   `json:"report,omitempty"`
+}
+
+// Check refuses a file of another version.
+func (s *state) Check() error {
+	if s.Batch < 1 || len(s.Slips) != len(s.Entries) {
+		return errors.New("its batch is not in it")
+	}
+	return nil
 }
 
 // slip is a result as the terminal remembers it.
@@ -42,96 +45,52 @@ type slip struct {
 	Result   string `json:"result,omitempty"`
 	Code     string `json:"code,omitempty"` // errorCode
 	Uid      string `json:"uid,omitempty"`
-	Unit     int    `json:"unit,omitempty"`
-}
-
-// sum is a report as the terminal remembers it.
-type sum struct {
-	Batch  int    `json:"batch"`
-	Detail bool   `json:"detail"`
-	Rows   []slip `json:"rows"`
-	Voids  []slip `json:"voids"`
+	MID      string `json:"mid,omitempty"`
+	TID      string `json:"tid,omitempty"`
+	Closed   bool   `json:"closed,omitempty"` // its batch is
+	Used     bool   `json:"used,omitempty"`   // a preauthorization that was completed
 }
 
 const maxResults = 50 // that a terminal finds by their transactionUid
 
-func loadState(file, currency string) (state, error) {
-	st := state{Currency: currency, Batch: 1}
-	if file == "" {
-		return st, nil
-	}
-	b, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return st, nil
-	}
-	if err != nil {
-		return st, err
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&st); err != nil {
-		return st, fmt.Errorf("%s: %w", file, err)
-	}
-	if st.Currency != currency {
-		return st, fmt.Errorf("%s: is kept in %s", file, st.Currency)
-	}
-	if st.Opened < 0 || st.Opened > len(st.Entries) || len(st.Slips) != len(st.Entries) {
-		return st, fmt.Errorf("%s: its batch is not in it", file)
-	}
-	return st, nil
-}
-
-// save makes the state durable: a new file, flushed, under the old name.
-func (s *Simulator) save() error {
-	if s.file == "" {
-		return nil
-	}
-	b, err := json.Marshal(s.state)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(s.file), ".ledger-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), s.file); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(s.file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 func stamp() string { return time.Now().Format("02/01/2006 15:04:05") }
+
+func six(n int) string { return fmt.Sprintf("%06d", n) }
+
+// slipOf is what every result of a command has.
+func (s *Simulator) slipOf(c command) slip {
+	p := slip{Trn: c.Method, Amount: c.minor(), Time: stamp(), Uid: c.Params.TransactionUid, MID: c.Params.MerchantID, TID: c.Params.TerminalID}
+	if p.MID == "" {
+		p.MID = s.mood.merchantList()[0]
+	}
+	if p.TID == "" {
+		p.TID = s.tid()
+	}
+	return p
+}
+
+// tid is that of the terminal that is at the cable.
+func (s *Simulator) tid() string { return fmt.Sprintf("T%07d", (1+s.number+s.state.Unit)%10_000_000) }
 
 // keep makes p the last result.
 func (s *Simulator) keep(p slip) error {
-	p.Unit = s.state.Unit
 	s.state.Last = &p
 	if p.Uid != "" {
 		s.state.Kept = append(s.state.Kept, p)
 		s.state.Kept = s.state.Kept[max(0, len(s.state.Kept)-maxResults):]
 	}
-	return s.save()
+	return simulate.Save(s.file, &s.state)
 }
 
 // book has the bank approve: its ledger, and the terminal's memory.
 func (s *Simulator) book(c command, minor int64) (slip, error) {
 	s.state.Invoice++
 	s.state.Serial++
-	p := slip{
-		Trn: c.Method, Amount: minor, Invoice: s.state.Invoice, RRN: fmt.Sprintf("%02d%010d", s.state.Unit+66, s.state.Serial),
-		Auth: six(700000 + s.state.Serial%300000), Time: stamp(), Response: "0000", Result: "APPROVED-ONLINE", Uid: c.Params.TransactionUid,
-	}
+	p := s.slipOf(c)
+	p.Amount, p.Invoice, p.RRN = minor, s.state.Invoice, fmt.Sprintf("%02d%010d", (66+s.number+s.state.Unit)%100, s.state.Serial)
+	p.Auth, p.Response, p.Result = six(700000+s.state.Serial%300000), "0000", "APPROVED-ONLINE"
 	s.state.Entries = append(s.state.Entries, link.Entry{
-		Attempt: c.Params.TransactionUid, Amount: payment.Money{Minor: minor, Currency: s.state.Currency}, Charged: true, Receipt: six(p.Invoice), RRN: p.RRN,
+		Attempt: p.Uid, Amount: payment.Money{Minor: minor, Currency: s.state.Currency}, Charged: true, Receipt: six(p.Invoice), RRN: p.RRN,
 	})
 	s.state.Slips = append(s.state.Slips, p)
 	return p, s.keep(p)
@@ -145,33 +104,40 @@ func (s *Simulator) handSale(minor int64) error {
 
 // carryOut is what the bank makes of a command that was accepted.
 func (s *Simulator) carryOut(c command) error {
-	failed := slip{Trn: c.Method, Amount: c.minor(), Time: stamp(), Uid: c.Params.TransactionUid}
-	switch b := s.mood; b.outcome {
-	case "decline":
+	failed := s.slipOf(c)
+	switch b := s.mood; {
+	case b.outcome == "decline", b.outcome == "lost-ack" && b.arg != "":
 		failed.Result, failed.Response = "DECLINED_ONLINE", b.arg
 		return s.keep(failed)
-	case "lost-ack":
-		if b.arg != "" {
-			failed.Result, failed.Response = "DECLINED_ONLINE", b.arg
-			return s.keep(failed)
-		}
-	case "cancel":
+	case b.outcome == "cancel":
 		failed.Result, failed.Code = "CANCELLED", "E12"
 		return s.keep(failed)
-	case "result": // and nothing was charged
+	case b.outcome == "result": // and nothing was charged
 		failed.say(b.arg)
 		return s.keep(failed)
 	}
+	minor := c.minor() + s.mood.extra
 	switch c.Method {
 	case mZReport:
-		s.state.Report = s.sumUp(false)
-		s.closeBatch()
-		return s.save()
-	case mVoid, mPartialVoid:
+		s.state.Report = s.sumUp(c)
+		s.closeBatch(c.Params.MerchantID)
+		return simulate.Save(s.file, &s.state)
+	case mVoid, mPartialVoid, mVoidPreauth:
 		return s.takeBack(c, failed)
+	case mBalance, mEcho:
+		failed.Amount, failed.Result, failed.Response = 0, "APPROVED_ONLINE", "00"
+		return s.keep(failed)
+	case mSalePreauth:
+		if !s.useHold(c) {
+			failed.Result, failed.Response = "DECLINED_ONLINE", "25"
+			return s.keep(failed)
+		}
+	case mCashBack:
+		if s.mood.cashBeside {
+			minor += minorOf(c.Params.CashAmount)
+		}
 	}
-	minor := c.minor() + s.mood.extra
-	if n, err := payment.ParseMinor(c.Params.DiscountedAmount); err == nil && s.mood.outcome == "discount" {
+	if n := minorOf(c.Params.DiscountedAmount); n > 0 && s.mood.outcome == "discount" {
 		minor = n
 	}
 	p, err := s.book(c, minor)
@@ -184,36 +150,33 @@ func (s *Simulator) carryOut(c command) error {
 // say makes a result out of a script's word: an error code, or a
 // transactionResult, or both as "FAILED/E21".
 func (p *slip) say(word string) {
-	for i := range word {
-		if word[i] == '/' {
-			p.Result, p.Code = word[:i], word[i+1:]
-			return
-		}
-	}
-	if len(word) == 3 && word[0] == 'E' {
+	if result, code, both := strings.Cut(word, "/"); both {
+		p.Result, p.Code = result, code
+	} else if len(word) == 3 && word[0] == 'E' {
 		p.Code = word
-		return
+	} else {
+		p.Result = word
 	}
-	p.Result = word
 }
 
 // afterCharge is what goes wrong once the bank has approved.
 func (s *Simulator) afterCharge(p slip) error {
 	switch s.mood.outcome {
 	case "charged": // the terminal has heard nothing of it
-		lost := slip{Trn: p.Trn, Amount: p.Amount, Time: p.Time, Uid: p.Uid}
+		lost := slip{Trn: p.Trn, Amount: p.Amount, Time: p.Time, Uid: p.Uid, MID: p.MID, TID: p.TID}
 		lost.say(s.mood.arg)
-		s.state.Last = &lost
-		s.state.Kept = s.state.Kept[:len(s.state.Kept)-1]
+		if p.Uid != "" {
+			s.state.Kept = s.state.Kept[:len(s.state.Kept)-1]
+		}
 		return s.keep(lost)
 	case "swapped":
 		s.state.Unit++
-		s.state.Batch, s.state.Invoice, s.state.Serial, s.state.Opened = 7, 40, 900, len(s.state.Entries)
-		s.state.Kept = nil
+		s.closeBatch("")
+		s.state.Batch, s.state.Invoice, s.state.Serial, s.state.Kept = 7, 40, 900, nil
 		return s.handSale(50000)
 	case "batch-closed":
-		s.closeBatch()
-		return s.save()
+		s.closeBatch("")
+		return simulate.Save(s.file, &s.state)
 	case "hand-after":
 		return s.handSale(p.Amount)
 	}
@@ -224,13 +187,9 @@ func (s *Simulator) afterCharge(p slip) error {
 // which the terminal shows itself idle.
 func (s *Simulator) approveLater(c command) {
 	after := s.mood.after
-	s.work.Go(func() {
-		timer := time.NewTimer(after)
-		defer timer.Stop()
-		select {
-		case <-s.ctx.Done():
+	s.power.Go(func() {
+		if !s.power.Wait(after) {
 			return
-		case <-timer.C:
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -239,35 +198,47 @@ func (s *Simulator) approveLater(c command) {
 	})
 }
 
-// takeBack voids a payment of the open batch, or a part of it.
+// useHold finds the preauthorization that is completed.
+func (s *Simulator) useHold(c command) bool {
+	for i := range s.state.Slips {
+		p := &s.state.Slips[i]
+		if p.Trn == mPreauth && p.RRN == c.Params.RRN && p.Auth == c.Params.AuthCode && !p.Used && !s.state.Entries[i].Reversed {
+			p.Used = true
+			return true
+		}
+	}
+	return false
+}
+
+// takeBack voids a payment of the open batch or a part of it, or releases a
+// preauthorization.
 func (s *Simulator) takeBack(c command, failed slip) error {
-	for i := len(s.state.Entries) - 1; i >= s.state.Opened; i-- {
+	for i := len(s.state.Entries) - 1; i >= 0; i-- {
 		e, p := &s.state.Entries[i], &s.state.Slips[i]
-		if !e.Charged || e.Reversed || !sameNumber(e.Receipt, c.Params.InvoiceNum) {
+		if p.Closed || p.Used || !e.Charged || e.Reversed || !sameNumber(e.Receipt, c.Params.InvoiceNum) || (p.Trn == mPreauth) != (c.Method == mVoidPreauth) {
 			continue
 		}
-		amount := p.Amount
+		minor := p.Amount
 		if c.Method == mPartialVoid {
-			amount = c.minor()
+			minor = c.minor()
 		}
-		if amount > p.Amount {
+		if minor > p.Amount {
 			break
 		}
-		p.Amount -= amount
+		p.Amount -= minor
 		e.Amount.Minor = p.Amount
-		if c.Method == mVoid {
-			e.Amount.Minor, e.Reversed = amount, true
+		if c.Method != mPartialVoid {
+			e.Amount.Minor, e.Reversed = minor, true
 		}
 		s.state.Serial++
-		void := slip{
-			Trn: c.Method, Amount: amount, Invoice: p.Invoice, RRN: p.RRN, Auth: six(300000 + s.state.Serial%300000),
-			Time: stamp(), Response: "00", Result: "APPROVED_ONLINE", Uid: c.Params.TransactionUid,
-		}
+		void := s.slipOf(c)
+		void.Amount, void.Invoice, void.RRN, void.Auth = minor, p.Invoice, p.RRN, six(300000+s.state.Serial%300000)
+		void.Response, void.Result, void.MID, void.TID = "00", "APPROVED_ONLINE", p.MID, p.TID
 		if err := s.keep(void); err != nil {
 			return err
 		}
 		if s.mood.outcome == "hand-after" {
-			return s.handSale(amount)
+			return s.handSale(minor)
 		}
 		return nil
 	}
@@ -275,36 +246,18 @@ func (s *Simulator) takeBack(c command, failed slip) error {
 	return s.keep(failed)
 }
 
-// closeBatch is what the bank does at night, or a Z report. The result buffer
-// stays.
-func (s *Simulator) closeBatch() {
+// closeBatch is what the bank does at night, or a Z report, for one merchant or
+// for all. The result buffer stays.
+func (s *Simulator) closeBatch(merchant string) {
+	open := false
+	for i := range s.state.Slips {
+		p := &s.state.Slips[i]
+		p.Closed = p.Closed || merchant == "" || strings.TrimSpace(p.MID) == strings.TrimSpace(merchant)
+		open = open || !p.Closed
+	}
+	s.state.Full = false
 	s.state.Batch++
-	s.state.Invoice, s.state.Opened = 0, len(s.state.Entries)
-}
-
-// sumUp makes a report of the open batch.
-func (s *Simulator) sumUp(detail bool) *sum {
-	r := &sum{Batch: s.state.Batch, Detail: detail}
-	for i := s.state.Opened; i < len(s.state.Entries); i++ {
-		if s.state.Entries[i].Reversed {
-			r.Voids = append(r.Voids, s.state.Slips[i])
-		} else {
-			r.Rows = append(r.Rows, s.state.Slips[i])
-		}
+	if !open {
+		s.state.Invoice = 0
 	}
-	return r
 }
-
-// total counts the rows of one kind.
-func (r *sum) total(rows []slip, method string) (count, amount string) {
-	n, m := 0, int64(0)
-	for _, p := range rows {
-		if method == "" || p.Trn == method {
-			n++
-			m += p.Amount
-		}
-	}
-	return strconv.Itoa(n), strconv.FormatInt(m, 10)
-}
-
-func six(n int) string { return fmt.Sprintf("%06d", n) }

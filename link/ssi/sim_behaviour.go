@@ -1,121 +1,79 @@
 package ssi
 
 import (
-	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
+
+	"tillgate/link/simulate"
 )
 
-// behaviour is one entry of a script: an outcome, features, or both, joined by
-// '+'. What they do is told in docs/protocols/ssi.md, "The simulator".
+// behaviour is one entry of a script. What it does is told in
+// docs/protocols/ssi.md, "The simulator".
 type behaviour struct {
 	outcome string
 	arg     string
 	slow    time.Duration
 	after   time.Duration // of a late approval
 	extra   int64         // of a wrong amount
-	old     bool          // firmware of the document: no transactionUid, no GetResultByUid
-	linux   bool          // GetTerminalInfo of a Linux terminal
-	odd     bool          // a status the document does not have
-	z       bool          // the terminal wants its batch closed
-	shred   bool          // answers come byte by byte
-	oneShot bool          // the terminal ends the connection after each answer
+
+	old, linux, odd, z, shred, oneShot, stuck, images, noPaper, cashBeside bool
+
+	merchants []string // of the terminal; none: one that need not be named
+	tids      []string // of each merchant
+	serial    string   // "" is made from the name
 }
 
-var outcomes = map[string]bool{ // true: may have an argument
-	"approve": false, "decline": true, "cancel": false, "charged": true, "result": true, "refuse": true, "mute": false, "lost-ack": true,
-	"half-ack": false, "bad-lrc": false, "bad-json": false, "bad-length": false, "garbage": false, "reboot": false, "reboot-before": false,
-	"wrong-amount": true, "discount": false, "late-approval": true, "swapped": false, "batch-closed": false, "hand-sale": false, "hand-after": false,
-}
-
-var features = map[string]bool{"slow": true, "v1.1.10": true, "linux": true, "odd-status": true, "needs-z": true, "fragments": true, "one-shot": true}
-
-func parseScript(script []string) ([]behaviour, error) {
-	if len(script) == 0 {
-		script = []string{"approve"}
+func grammar() simulate.Grammar[behaviour] {
+	argument := func(b *behaviour, arg string) { b.arg = arg }
+	flag := func(of func(*behaviour) *bool) simulate.Word[behaviour] {
+		return simulate.Flag(func(b *behaviour) { *of(b) = true })
 	}
-	out := make([]behaviour, len(script))
-	for i, text := range script {
-		var err error
-		if out[i], err = parseBehaviour(text); err != nil {
-			return nil, fmt.Errorf("script %d: %w", i+1, err)
-		}
+	return simulate.Grammar[behaviour]{
+		Begin: func(outcome string) behaviour { return behaviour{outcome: outcome} },
+		Outcomes: map[string]simulate.Word[behaviour]{
+			"approve": nil, "cancel": nil, "mute": nil, "lost-refusal": nil, "half-ack": nil, "bad-lrc": nil, "bad-json": nil, "bad-length": nil,
+			"garbage": nil, "reboot": nil, "reboot-before": nil, "discount": nil, "swapped": nil, "batch-closed": nil, "hand-sale": nil, "hand-after": nil,
+			"decline":       simulate.Text("51", argument),
+			"charged":       simulate.Text("FAILED/E21", argument),
+			"result":        simulate.Text("FAILED/E21", argument),
+			"refuse":        simulate.Text("E00", argument),
+			"lost-ack":      simulate.Text("", argument),
+			"wrong-amount":  simulate.Whole(1, func(b *behaviour, n int64) { b.extra = n }),
+			"late-approval": simulate.Duration(90*time.Second, func(b *behaviour, d time.Duration) { b.after = d }),
+		},
+		Features: map[string]simulate.Word[behaviour]{
+			"slow":        simulate.Duration(3*time.Second, func(b *behaviour, d time.Duration) { b.slow = d }),
+			"v1.1.10":     flag(func(b *behaviour) *bool { return &b.old }),
+			"linux":       flag(func(b *behaviour) *bool { return &b.linux }),
+			"odd-status":  flag(func(b *behaviour) *bool { return &b.odd }),
+			"needs-z":     flag(func(b *behaviour) *bool { return &b.z }),
+			"fragments":   flag(func(b *behaviour) *bool { return &b.shred }),
+			"one-shot":    flag(func(b *behaviour) *bool { return &b.oneShot }),
+			"stuck":       flag(func(b *behaviour) *bool { return &b.stuck }),
+			"images":      flag(func(b *behaviour) *bool { return &b.images }),
+			"no-paper":    flag(func(b *behaviour) *bool { return &b.noPaper }),
+			"cash-beside": flag(func(b *behaviour) *bool { return &b.cashBeside }),
+			"merchants":   simulate.Text("SHOP/CAFE", func(b *behaviour, arg string) { b.merchants = strings.Split(arg, "/") }),
+			"tids":        simulate.Text("T0000001/T0000002", func(b *behaviour, arg string) { b.tids = strings.Split(arg, "/") }),
+			"serial":      simulate.Text("V1E0207420", func(b *behaviour, arg string) { b.serial = arg }),
+		},
 	}
-	return out, nil
 }
 
-func parseBehaviour(text string) (b behaviour, err error) {
-	b.outcome = "approve"
-	named := false
-	for part := range strings.SplitSeq(text, "+") {
-		name, arg, hasArg := strings.Cut(part, ":")
-		takes, known := outcomes[name]
-		switch {
-		case known && (named || hasArg && !takes):
-			return b, fmt.Errorf("behaviour %q: one outcome, and only some with an argument", text)
-		case known:
-			named = true
-			b.outcome, b.arg = name, arg
-			err = b.setArgument()
-		case name == "slow":
-			b.slow, err = durationOr(arg, 3*time.Second)
-		case hasArg:
-			err = fmt.Errorf("%q takes no argument", name)
-		default:
-			err = b.setFeature(name)
-		}
-		if err != nil {
-			return b, fmt.Errorf("behaviour %q: %w", text, err)
-		}
+// firstMerchant is paid where a command names nobody. Ids of some terminals are
+// padded with blanks.
+const firstMerchant = "MERCHANT1      "
+
+func (b behaviour) merchantList() []string {
+	if len(b.merchants) > 0 {
+		return b.merchants
 	}
-	return b, nil
+	return []string{firstMerchant}
 }
 
-func (b *behaviour) setArgument() (err error) {
-	switch b.outcome {
-	case "decline":
-		if b.arg == "" {
-			b.arg = "51"
-		}
-	case "refuse":
-		if b.arg == "" {
-			b.arg = "E00"
-		}
-	case "wrong-amount":
-		b.extra = 1
-		if b.arg != "" {
-			b.extra, err = strconv.ParseInt(b.arg, 10, 64)
-		}
-	case "late-approval":
-		b.after, err = durationOr(b.arg, 90*time.Second)
-	}
-	return err
+func (b behaviour) hasMerchant(id string) bool {
+	return slices.ContainsFunc(b.merchantList(), func(m string) bool { return strings.TrimSpace(m) == strings.TrimSpace(id) })
 }
 
-func (b *behaviour) setFeature(name string) error {
-	switch name {
-	case "v1.1.10":
-		b.old = true
-	case "linux":
-		b.linux = true
-	case "odd-status":
-		b.odd = true
-	case "needs-z":
-		b.z = true
-	case "fragments":
-		b.shred = true
-	case "one-shot":
-		b.oneShot = true
-	default:
-		return fmt.Errorf("no such behaviour: %q", name)
-	}
-	return nil
-}
-
-func durationOr(arg string, d time.Duration) (time.Duration, error) {
-	if arg == "" {
-		return d, nil
-	}
-	return time.ParseDuration(arg)
-}
+func (b behaviour) hasTID(id string) bool { return len(b.tids) == 0 || slices.Contains(b.tids, id) }

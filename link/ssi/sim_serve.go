@@ -1,14 +1,13 @@
 package ssi
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"syscall"
 	"time"
 
 	"tillgate/link"
@@ -16,37 +15,24 @@ import (
 )
 
 // Serve talks on one connection until it ends or ctx does; then it returns nil.
+// The first byte tells whether it is spoken to in frames or over HTTP.
 func (s *Simulator) Serve(ctx context.Context, c link.Conn) error {
-	s.mu.Lock()
-	s.conns[c] = true
-	closed := s.ctx.Err() != nil
-	s.mu.Unlock()
-	defer s.unplug(c)
-	if closed {
-		return nil
-	}
-	defer context.AfterFunc(ctx, func() { c.Close() })()
-	err := s.listen(c)
-	for _, end := range []error{io.EOF, io.ErrClosedPipe, os.ErrClosed, net.ErrClosed, syscall.EIO, syscall.ECONNRESET} { // EIO: a pty whose other end is closed
-		if errors.Is(err, end) {
-			return nil
-		}
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-func (s *Simulator) unplug(c link.Conn) {
-	c.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
+	return s.power.Serve(ctx, c, func() error { return s.listen(c) })
 }
 
 func (s *Simulator) listen(c link.Conn) error {
-	r := &patient{conn: c, idle: 500 * time.Millisecond, limited: true}
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(c, first); err != nil {
+		return err
+	}
+	in := &begun{Conn: c, first: first}
+	if first[0] == 'P' || first[0] == 'G' {
+		return s.web(in)
+	}
+	r := &patient{conn: in, idle: 500 * time.Millisecond, limited: true}
 	r.frames = newFrames(r)
 	for {
 		data, err := r.frames.next()
@@ -64,13 +50,56 @@ func (s *Simulator) listen(c link.Conn) error {
 		default:
 			rep = s.read(data)
 		}
-		if s.speak(c, rep) {
+		if s.speak(c, rep.say != nil, rep.frame) || s.oneShot() && rep.say != nil || rep.hangUp {
 			return nil
 		}
 	}
 }
 
-// read carries out one message of a stream or of HTTP.
+// begun is a connection of which the first bytes have been read.
+type begun struct {
+	link.Conn
+	first []byte
+}
+
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.first) == 0 {
+		return b.Conn.Read(p)
+	}
+	n := copy(p, b.first)
+	b.first = b.first[n:]
+	return n, nil
+}
+
+// web answers one request over HTTP.
+func (s *Simulator) web(c link.Conn) error {
+	req, err := http.ReadRequest(bufio.NewReader(io.LimitReader(c, 2*maxData)))
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(io.LimitReader(req.Body, maxData+1))
+	if err != nil {
+		return err
+	}
+	return s.answerWeb(c, req.Method, data)
+}
+
+func (s *Simulator) answerWeb(c link.Conn, method string, data []byte) error {
+	if method != http.MethodPost || len(data) > maxData {
+		_, err := io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		return err
+	}
+	rep := s.read(data)
+	if rep.say == nil && !rep.hangUp || rep.fault == "bad-length" { // holds the line for as long as somebody listens
+		s.speak(c, rep.say != nil, rep.page)
+		_, err := io.Copy(io.Discard, c)
+		return err
+	}
+	s.speak(c, rep.say != nil, rep.page)
+	return nil
+}
+
+// read carries out one message.
 func (s *Simulator) read(data []byte) reply {
 	var c command
 	if json.Unmarshal(data, &c) != nil {
@@ -79,50 +108,53 @@ func (s *Simulator) read(data []byte) reply {
 	return s.hear(c)
 }
 
-// speak says whether the connection is over.
-func (s *Simulator) speak(c link.Conn, rep reply) bool {
+func (s *Simulator) oneShot() bool {
 	s.mu.Lock()
-	shred, oneShot := s.mood.shred, s.mood.oneShot
-	s.mu.Unlock()
-	if rep.say != nil {
-		msg := rep.frame()
-		step := len(msg)
-		if shred {
-			step = 1
-		}
-		c.SetWriteDeadline(time.Now().Add(writeTimeout))
-		for ; len(msg) > 0; msg = msg[step:] {
-			if _, err := c.Write(msg[:step]); err != nil {
-				s.log.Debug("simulated terminal cannot answer", "err", err)
-				return true
-			}
-		}
-	}
-	return rep.hangUp || oneShot && rep.say != nil
+	defer s.mu.Unlock()
+	return s.mood.oneShot
 }
 
-// ServeHTTP is the web service: the JSON of a request as the body of a POST.
-func (s *Simulator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if req.Method != http.MethodPost {
-		http.Error(w, "POST only", http.StatusMethodNotAllowed)
-		return
+// speak says what there is to say. It tells whether the connection is over.
+func (s *Simulator) speak(c link.Conn, something bool, say func() []byte) bool {
+	if !something {
+		return false
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxData))
-	if err != nil {
-		http.Error(w, "too long", http.StatusRequestEntityTooLarge)
-		return
+	s.mu.Lock()
+	shred := s.mood.shred
+	s.mu.Unlock()
+	msg := say()
+	step := len(msg)
+	if shred {
+		step = 1
 	}
-	rep := s.read(data)
-	if rep.say != nil && rep.fault != "half-ack" {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		w.Write(rep.encode())
-		return
-	}
-	if rep.say == nil && !rep.hangUp { // says nothing, for as long as somebody listens
-		select {
-		case <-req.Context().Done():
-		case <-s.ctx.Done():
+	c.SetWriteDeadline(time.Now().Add(writeTimeout))
+	for ; len(msg) > 0; msg = msg[step:] {
+		if _, err := c.Write(msg[:step]); err != nil {
+			s.log.Debug("simulated terminal cannot answer", "err", err)
+			return true
 		}
 	}
-	panic(http.ErrAbortHandler) // ends the connection without an answer
+	return false
+}
+
+// ServeHTTP is the web service: the JSON of a request as the body of a POST. It
+// takes the connection over, since it has to break answers on purpose.
+func (s *Simulator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	data, err := io.ReadAll(io.LimitReader(req.Body, maxData+1))
+	h, ok := w.(http.Hijacker)
+	if err != nil || !ok {
+		http.Error(w, "this connection cannot be taken over", http.StatusInternalServerError)
+		return
+	}
+	c, _, err := h.Hijack()
+	if err != nil {
+		s.log.Debug("simulated terminal: the connection cannot be taken over", "err", err)
+		return
+	}
+	if err := c.SetDeadline(time.Time{}); err == nil {
+		err = s.power.Serve(context.WithoutCancel(req.Context()), c, func() error { return s.answerWeb(c, req.Method, data) })
+	}
+	if err != nil {
+		s.log.Debug("simulated terminal: a connection broke", "err", err)
+	}
 }

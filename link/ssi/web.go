@@ -40,12 +40,18 @@ func newWeb(address string) (*calls, error) {
 		u.Path = "/"
 	}
 	d := &net.Dialer{}
-	return &calls{
-		dial: func(ctx context.Context) (link.Conn, error) { return d.DialContext(ctx, "tcp", u.Host) },
-		talk: func(ctx context.Context, conn link.Conn, r request, within time.Duration) (answer, bool, error) {
-			return post(ctx, conn, u.String(), r, within)
-		},
-	}, nil
+	return webCalls(func(ctx context.Context) (link.Conn, error) { return d.DialContext(ctx, "tcp", u.Host) }, u.String()), nil
+}
+
+// newWebOver is a web service at the other end of whatever dial opens.
+func newWebOver(dial func(context.Context) (link.Conn, error)) *calls {
+	return webCalls(dial, "http://terminal/")
+}
+
+func webCalls(dial func(context.Context) (link.Conn, error), target string) *calls {
+	return &calls{dial: dial, talk: func(ctx context.Context, conn link.Conn, r request, within time.Duration) (answer, bool, error) {
+		return post(ctx, conn, target, r, within)
+	}}
 }
 
 // post makes one exchange on a new connection.

@@ -64,6 +64,9 @@ var texts = map[int]string{
 	Complete: "Transaction is already complete",
 }
 
+// Text is what the terminal says about a code of its own.
+func Text(code int) string { return texts[code] }
+
 // Fault is what the wire makes of an answer.
 type Fault int
 

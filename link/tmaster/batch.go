@@ -153,17 +153,6 @@ func (t *Terminal) Journal() string {
 	return b.String()
 }
 
-// Host is what a test of the way to the bank says: [Approved], or the code with
-// which the script ends the operation to come.
-func (t *Terminal) Host() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if b := t.script.Peek(); b.Outcome == "ended" {
-		return b.code
-	}
-	return Approved
-}
-
 func (t *Terminal) totals() (sum Totals) {
 	for _, s := range t.state.Slips {
 		switch {

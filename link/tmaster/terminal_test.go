@@ -347,6 +347,38 @@ func TestStages(t *testing.T) {
 	})
 }
 
+// TestHostTest: with a choice of merchants nothing happens until somebody chooses.
+func TestHostTest(t *testing.T) {
+	story(t, Config{}, []string{"ended:1004", "approve"}, func(t *testing.T, r *rig) {
+		for i, c := range []struct {
+			choose bool
+			then   func()
+			want   int
+		}{{false, nil, NoHost}, {true, func() { r.Press(true) }, NoHost}, {true, func() { r.Cancel() }, Cancelled}, {true, nil, Cancelled}} {
+			said := make(chan int, 1)
+			if err := r.TestHost(c.choose, func(code int) { said <- code }); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if c.choose && !errors.Is(r.Begin(buy(1), nil), ErrBusy) {
+				t.Errorf("%d: it is not busy", i)
+			}
+			if c.then != nil {
+				c.then()
+			}
+			if got := <-said; got != c.want {
+				t.Errorf("%d: got %d, want %d", i, got, c.want)
+			}
+		}
+		r.do(buy(1))
+		r.TestHost(false, func(code int) {
+			if code != Approved {
+				t.Errorf("got %d, want %d", code, Approved)
+			}
+		})
+	})
+}
+
 func TestScript(t *testing.T) {
 	for text, ok := range map[string]bool{
 		"approve": true, "decline:05+slow:2s+pending": true, "typos+approve": true, "discount:x+cancel": true, "": false, "approve+decline": false, "cancel:1": false,

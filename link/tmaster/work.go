@@ -163,6 +163,58 @@ func (t *Terminal) Cancel() bool {
 	return true
 }
 
+// TestHost tests the way to the bank. answered is called once, with [Approved] or
+// a code: at once, or with choose after somebody has chosen a merchant with
+// [Terminal.Press]; [Cancelled] if nobody has. It takes no entry of the script: it
+// is the one to come that says whether the bank can be reached.
+func (t *Terminal) TestHost(choose bool, answered func(code int)) error {
+	t.mu.Lock()
+	switch {
+	case !t.power.On():
+		t.mu.Unlock()
+		return ErrOff
+	case t.job != nil:
+		t.mu.Unlock()
+		return ErrBusy
+	}
+	code := t.host()
+	if !choose {
+		t.mu.Unlock()
+		answered(code)
+		return nil
+	}
+	j := t.occupy(StageCashier)
+	t.mu.Unlock()
+	t.power.Go(func() {
+		if !t.pass(j, phase{StageCashier, t.cfg.Question}) {
+			code = Cancelled
+		}
+		t.mu.Lock()
+		t.job = nil
+		on := t.power.On()
+		t.mu.Unlock()
+		if on {
+			answered(code)
+		}
+	})
+	return nil
+}
+
+// Host is what a test of the way to the bank would say now: [Approved], or the
+// code with which the script ends the operation to come.
+func (t *Terminal) Host() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.host()
+}
+
+func (t *Terminal) host() int {
+	if b := t.script.Peek(); b.Outcome == "ended" {
+		return b.code
+	}
+	return Approved
+}
+
 // Press is somebody at the keypad: the green or the red key. It says whether the
 // terminal waited for one.
 func (t *Terminal) Press(green bool) bool {

@@ -46,6 +46,7 @@ type Property struct {
 	Max     int    // bytes of a text or of data
 	C       string // its name in the C interface, if that is not Name
 	NoC     bool   // the C interface does not have it
+	CNumber bool   // a text here, and a number in the C interface
 	Masked  bool   // a card number: its last four digits are given
 	Refused string // why the bridge does not give it
 }
@@ -170,7 +171,7 @@ func Properties() []Property {
 		t("TerminalInfo", maxText), t("DiscountName", maxText),
 		// A number in the type library of 2015 and in the C interface, a text in the
 		// guide: given as a text.
-		t("DiscountAttribute", maxText),
+		{Name: "DiscountAttribute", Kind: Text, Max: maxText, CNumber: true},
 		t("ECRDataTM", maxText), b("TrnStatus"), t("Currency", maxText), n("TrnBatchNum"), t("RNK", maxText), t("CurrencyCode", maxText),
 		n("FlagAcquirer"),
 		n("TotalsDebitAmt"), n("TotalsDebitNum"), n("TotalsCreditAmt"), n("TotalsCreditNum"), n("TotalsCancelledAmt"), n("TotalsCancelledNum"),

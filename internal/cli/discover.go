@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"reflect"
+	"strings"
+	"syscall"
+	"time"
+
+	"tillgate/internal/discover"
+	"tillgate/internal/uevent"
+	"tillgate/serialio"
+)
+
+type discoverCmd struct {
+	JSON      bool `name:"json" xor:"form" help:"Print what was found as JSON, one a line."`
+	All       bool `help:"Show USB devices that are certainly no terminal, too."`
+	Follow    bool `help:"Go on, and tell what is plugged in and pulled out."`
+	UdevRules bool `name:"udev-rules" xor:"form" help:"Print the udev rules for card terminals instead."`
+}
+
+func (discoverCmd) Help() string {
+	return `Serial ports and USB devices, what they probably are, who has them open, and the lines for the configuration. Nothing is opened: whether a terminal answers, and to which protocol, is for 'tillgate doctor' to find out.
+
+    tillgate discover
+    tillgate discover --follow      # plug it in and see
+    tillgate discover --json
+    tillgate discover --udev-rules | sudo tee /etc/udev/rules.d/` + discover.RulesFile
+}
+
+func (d *discoverCmd) Run(a *app) error {
+	if d.UdevRules {
+		fmt.Fprint(a.Out, discover.Rules())
+		return nil
+	}
+	found := discover.Scan("/", d.All)
+	for _, f := range found {
+		d.show(a, f)
+	}
+	if !d.JSON {
+		d.summary(a, found)
+	}
+	if d.Follow {
+		return d.follow(a, found)
+	}
+	return nil
+}
+
+func (d *discoverCmd) summary(a *app, found []discover.Found) {
+	for _, t := range discover.Troubles("/", found) {
+		fmt.Fprintf(a.Out, "! %s\n  -> %s\n", t.What, t.Next)
+	}
+	if len(found) == 0 {
+		fmt.Fprintln(a.Out, "No serial port and no USB device that may be a terminal. Is the cable in, and the terminal on?\nSome are in a charging or HID mode until their menu says COM, CDC or ECR. To see all devices: tillgate discover --all")
+		return
+	}
+	best := found[0]
+	fmt.Fprintf(a.Out, `
+Lines for the configuration:
+
+terminals:
+  - name: front
+    driver: %s   # what the terminal speaks: %s
+    address: %s
+    currency: VND
+    max_amount: "5000000"
+`, a.drivers[0].Name, strings.Join(names(a.drivers), ", "), best.Address)
+}
+
+// show prints one.
+func (d *discoverCmd) show(a *app, f discover.Found) {
+	if d.JSON {
+		_ = asJSON(a.Out, f)
+		return
+	}
+	where := f.Path
+	if where == "" {
+		where = "USB " + f.USB.Port
+	}
+	fmt.Fprintf(a.Out, "%s  %s\n", where, printable(f.What))
+	if f.Terminal {
+		fmt.Fprintln(a.Out, "    known as a card terminal")
+	}
+	if u := f.USB; u != nil {
+		serial := "no serial number"
+		if u.Serial != "" {
+			serial = "serial number " + printable(u.Serial)
+		}
+		fmt.Fprintf(a.Out, "    USB %s at %s, %s\n", u.ID, u.Port, serial)
+	}
+	fmt.Fprintf(a.Out, "    address: %s\n", f.Address)
+	if f.Direct != "" {
+		fmt.Fprintf(a.Out, "    without the kernel's driver: %s\n", f.Direct)
+	}
+	for _, h := range serialio.Holders(f.Path) {
+		fmt.Fprintf(a.Out, "    open in %v\n", h)
+	}
+	for _, n := range f.Notes {
+		fmt.Fprintf(a.Out, "    ! %s\n", n)
+	}
+}
+
+// follow tells what changes, until Ctrl-C.
+func (d *discoverCmd) follow(a *app, before []discover.Found) error {
+	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	l, err := uevent.Listen()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { l.Close() })()
+	if !d.JSON {
+		fmt.Fprintln(a.Err, "Waiting for plugs; Ctrl-C ends it.")
+	}
+	news := make(chan error)
+	go func() {
+		for {
+			e, _, err := l.Next()
+			if err == nil && e.Subsystem != "tty" && e.Subsystem != "usb" && e.Subsystem != "" {
+				continue
+			}
+			select {
+			case news <- err:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	quiet := time.NewTimer(0) // a device comes with a dozen messages
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-news:
+			if errors.Is(err, os.ErrClosed) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			quiet.Reset(200 * time.Millisecond)
+		case <-quiet.C:
+			now := discover.Scan("/", d.All)
+			for _, f := range without(before, now) {
+				if !d.JSON {
+					fmt.Fprintf(a.Out, "- %s is gone\n", printable(f.Address))
+				}
+			}
+			for _, f := range without(now, before) {
+				d.show(a, f)
+			}
+			before = now
+		}
+	}
+}
+
+// without lists those of a that are not in b.
+func without(a, b []discover.Found) (out []discover.Found) {
+	for _, x := range a {
+		seen := false
+		for _, y := range b {
+			seen = seen || reflect.DeepEqual(x, y)
+		}
+		if !seen {
+			out = append(out, x)
+		}
+	}
+	return out
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tillgate/internal/config"
+	"tillgate/internal/discover"
+	"tillgate/link"
+)
+
+// checkPorts looks for what disturbs serial and USB terminals on this machine.
+func checkPorts(say func(finding), c config.Config) {
+	wired := false
+	for _, t := range c.Terminals {
+		if a, err := link.ParseAddress(t.Address); err == nil && (a.Scheme() == "serial" || a.Scheme() == "usb") {
+			wired = true
+		}
+	}
+	if !wired {
+		return
+	}
+	f := finding{Check: "ports", Level: good, Tried: "look for what disturbs terminals: ModemManager, missing udev rules, rights"}
+	all := discover.Troubles("/", discover.Scan("/", false))
+	if len(all) == 0 {
+		f.Found = "nothing"
+		say(f)
+	}
+	for _, t := range all {
+		f.Level, f.Found, f.Next = warning, t.What, t.Next
+		say(f)
+	}
+}
+
+// tap counts what passes on a terminal's line while it is being opened.
+type tap struct {
+	sent, heard, strange atomic.Int64
+}
+
+type tapped struct {
+	link.Conn
+	tap *tap
+}
+
+func (t *tap) dial(dial func(context.Context) (link.Conn, error)) func(context.Context) (link.Conn, error) {
+	return func(ctx context.Context) (link.Conn, error) {
+		c, err := dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return tapped{c, t}, nil
+	}
+}
+
+func (c tapped) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.tap.sent.Add(int64(n))
+	return n, err
+}
+
+func (c tapped) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.tap.heard.Add(int64(n))
+	for _, x := range b[:n] {
+		if x == 0 || x >= 0x80 {
+			c.tap.strange.Add(1)
+		}
+	}
+	return n, err
+}
+
+// explain tells what a line that could not be opened looks like: nobody there,
+// somebody mute, or somebody else.
+func (t *tap) explain(f *finding, spec link.Driver, serial bool) {
+	probe := ""
+	if serial {
+		probe = "; to try other speeds and protocols: tillgate doctor --probe"
+	}
+	switch sent, heard, strange := t.sent.Load(), t.heard.Load(), t.strange.Load(); {
+	case sent == 0 && heard == 0:
+		f.Next = "is the terminal on, connected, and set to talk to a cash register?"
+	case heard == 0:
+		f.Found += fmt.Sprintf("; the line is there and mute: %d bytes were sent, none came back", sent)
+		f.Next = "is the terminal on and at its idle screen? Is this its port, and the cable crossed where it must be? Has the bank enabled the link to a cash register (ECR)? Many are delivered without it" + probe
+	case serial && strange*4 > heard:
+		f.Found += fmt.Sprintf("; somebody answers, but %d of %d bytes are no text: that is what a wrong speed looks like", strange, heard)
+		f.Next = "compare baud, bits and parity with the terminal's menu" + probe
+	default:
+		f.Found += fmt.Sprintf("; somebody answers with %d bytes that are not %s", heard, spec.Title)
+		f.Next = "which protocol does the bank's paper name? Compare driver and profile with it" + probe
+	}
+}
+
+// speeds that terminals are met with, in the order of how often.
+var speeds = []int{115200, 9600, 57600, 38400, 19200}
+
+// probeLine tries the terminal's protocol at other speeds, then the other protocols
+// with their defaults. Opening only asks; nothing that is sent moves money.
+func (a *app) probeLine(say func(finding), t config.Terminal) {
+	path, query, _ := strings.Cut(strings.TrimPrefix(t.Address, "serial://"), "?")
+	var rest []string
+	for pair := range strings.SplitSeq(query, "&") {
+		if pair != "" && !strings.HasPrefix(pair, "baud=") {
+			rest = append(rest, pair)
+		}
+	}
+	tried := 0
+	for _, d := range a.drivers {
+		settings := t.Settings
+		if d.Name != t.Driver {
+			settings = nil
+			if d.Settings != nil {
+				settings = d.Settings()
+			}
+			if v, ok := settings.(interface{ Validate() error }); ok && v.Validate() != nil {
+				continue // it needs a key or a name that nobody has told
+			}
+		}
+		for _, baud := range speeds {
+			address := fmt.Sprintf("serial://%s?%s", path, strings.Join(append([]string{fmt.Sprintf("baud=%d", baud)}, rest...), "&"))
+			parsed, err := link.ParseAddress(address)
+			if err != nil {
+				continue
+			}
+			tried++
+			ctx, cancel := context.WithTimeout(a.ctx, 12*time.Second)
+			term, err := d.Open(ctx, link.Config{Name: t.Name, Address: address, Dial: parsed.Dial, Currency: t.Currency, Longest: t.Longest.Std(), Settings: settings})
+			cancel()
+			if err == nil {
+				term.Close()
+				say(finding{"probe of " + t.Name, warning, fmt.Sprintf("try %d speeds and protocols", tried),
+					fmt.Sprintf("it answers to %s at %d baud", d.Name, baud),
+					fmt.Sprintf("write driver: %s and address: %s", d.Name, address)})
+				return
+			}
+			if a.ctx.Err() != nil {
+				return
+			}
+		}
+	}
+	say(finding{"probe of " + t.Name, bad, fmt.Sprintf("try %d speeds and protocols", tried), "none was answered",
+		"is the terminal on, and its link to a cash register enabled by the bank? Is it the right port? Receive and transmit may be swapped: see docs/hardware.md"})
+}

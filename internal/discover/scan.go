@@ -1,0 +1,250 @@
+package discover
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Found is a serial port, or a USB device that has none, or both in one.
+type Found struct {
+	Path     string   `json:"path,omitempty"`    // of the kernel's port: /dev/ttyACM0
+	Names    []string `json:"names,omitempty"`   // that last; the best first
+	USB      *USB     `json:"usb,omitempty"`     // nil for a UART of the board
+	What     string   `json:"what"`              // what it probably is
+	Terminal bool     `json:"terminal"`          // it is known to be a card terminal
+	Address  string   `json:"address,omitempty"` // for the configuration
+	Direct   string   `json:"direct,omitempty"`  // the same without the kernel's driver
+	Notes    []string `json:"notes,omitempty"`   // what to know about it
+}
+
+// USB is a USB device as the kernel describes it.
+type USB struct {
+	Vendor       uint16      `json:"-"`
+	Product      uint16      `json:"-"`
+	ID           string      `json:"id"`   // 079b:0028
+	Port         string      `json:"port"` // 1-1.4
+	Manufacturer string      `json:"manufacturer,omitempty"`
+	Name         string      `json:"name,omitempty"`
+	Serial       string      `json:"serial,omitempty"`
+	Node         string      `json:"node"` // /dev/bus/usb/001/004
+	Interfaces   []Interface `json:"interfaces"`
+
+	ports []string // names of ttys
+}
+
+// Interface is a part of a USB device.
+type Interface struct {
+	Number int    `json:"number"`
+	Class  int    `json:"class"`
+	Driver string `json:"driver,omitempty"` // of the kernel, that has it now
+}
+
+// Scan looks at a machine whose root folder is root, "/" for this one. all adds
+// what is certainly no terminal, except hubs. Known terminals come first.
+func Scan(root string, all bool) []Found {
+	var found []Found
+	inUSB := map[string]bool{}
+	for _, u := range usbDevices(root) {
+		k, isKnown := lookUp(u.Vendor, u.Product)
+		if len(u.ports) == 0 && !all && (!isKnown || k.kind == other) && !u.carries() {
+			continue
+		}
+		for _, tty := range u.ports {
+			inUSB[tty] = true
+			found = append(found, describe(root, u, tty, k, isKnown))
+		}
+		if len(u.ports) == 0 {
+			found = append(found, describe(root, u, "", k, isKnown))
+		}
+	}
+	for _, tty := range uarts(root) {
+		if !inUSB[tty] {
+			f := Found{Path: "/dev/" + tty, What: "a serial port of the board"}
+			f.Names = lasting(root, f.Path)
+			f.Address = "serial://" + f.best()
+			f.Notes = console(root, tty)
+			found = append(found, f)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Found) int {
+		switch {
+		case a.Terminal == b.Terminal:
+			return 0
+		case a.Terminal:
+			return -1
+		}
+		return 1
+	})
+	return found
+}
+
+// carries says whether a device has something that a usb: address can use.
+func (u USB) carries() bool {
+	const comm, vendorSpecific = 0x02, 0xff
+	return slices.ContainsFunc(u.Interfaces, func(i Interface) bool { return i.Class == comm || i.Class == vendorSpecific })
+}
+
+func describe(root string, u USB, tty string, k known, isKnown bool) Found {
+	f := Found{USB: &u, What: "an unknown USB device"}
+	if name := strings.TrimSpace(u.Manufacturer + " " + u.Name); name != "" {
+		f.What = name
+	}
+	if isKnown {
+		f.What, f.Terminal = k.name, k.kind == terminal
+		if k.note != "" {
+			f.Notes = append(f.Notes, k.note)
+		}
+	}
+	const hid = 0x03
+	f.Direct = "usb:" + u.ID
+	if u.Serial != "" && !strings.ContainsAny(u.Serial, "?&=%+ #") {
+		f.Direct += "?serial=" + u.Serial
+	} else {
+		f.Direct += "?port=" + u.Port
+	}
+	if !u.carries() && slices.ContainsFunc(u.Interfaces, func(i Interface) bool { return i.Class == hid }) {
+		f.Direct += "&as=hid"
+	}
+	if tty == "" {
+		f.Address, f.Direct = f.Direct, ""
+		return f
+	}
+	f.Path = "/dev/" + tty
+	f.Names = lasting(root, f.Path)
+	f.Address = "serial://" + f.best()
+	if len(f.Names) == 0 {
+		f.Notes = append(f.Notes, "it has no lasting name: "+f.Path+" may be another device after the next plug; udev makes names below /dev/serial")
+	}
+	if isKnown && k.kind == adapter && k.product == 0x2303 {
+		f.Address += "?baud=9600"
+	}
+	if isKnown && k.kind == adapter {
+		f.Direct = "" // a converter's chip speaks its own language
+	}
+	return f
+}
+
+func (f Found) best() string {
+	if len(f.Names) > 0 {
+		return f.Names[0]
+	}
+	return f.Path
+}
+
+// usbDevices lists all but hubs, in the order of their ports.
+func usbDevices(root string) []USB {
+	dir := filepath.Join(root, "sys/bus/usb/devices")
+	entries, _ := os.ReadDir(dir)
+	devices := map[string]USB{}
+	for _, e := range entries {
+		at := filepath.Join(dir, e.Name())
+		vendor, err1 := strconv.ParseUint(attribute(at, "idVendor"), 16, 16)
+		product, err2 := strconv.ParseUint(attribute(at, "idProduct"), 16, 16)
+		if err1 != nil || err2 != nil || attribute(at, "bDeviceClass") == "09" {
+			continue // an interface, or a hub
+		}
+		bus, _ := strconv.Atoi(attribute(at, "busnum"))
+		number, _ := strconv.Atoi(attribute(at, "devnum"))
+		u := USB{
+			Vendor: uint16(vendor), Product: uint16(product), ID: fmt.Sprintf("%04x:%04x", vendor, product), Port: e.Name(),
+			Manufacturer: attribute(at, "manufacturer"), Name: attribute(at, "product"), Serial: attribute(at, "serial"),
+			Node: fmt.Sprintf("/dev/bus/usb/%03d/%03d", bus, number),
+		}
+		parts, _ := filepath.Glob(filepath.Join(at, e.Name()+":*"))
+		for _, part := range parts {
+			class, err := strconv.ParseUint(attribute(part, "bInterfaceClass"), 16, 8)
+			if err != nil {
+				continue
+			}
+			n, _ := strconv.ParseUint(attribute(part, "bInterfaceNumber"), 16, 8)
+			driver, _ := os.Readlink(filepath.Join(part, "driver"))
+			i := Interface{Number: int(n), Class: int(class)}
+			if driver != "" {
+				i.Driver = filepath.Base(driver)
+			}
+			u.Interfaces = append(u.Interfaces, i)
+			for _, pattern := range []string{"tty/tty*", "ttyUSB*/tty/tty*"} {
+				ttys, _ := filepath.Glob(filepath.Join(part, pattern))
+				for _, tty := range ttys {
+					u.ports = append(u.ports, filepath.Base(tty))
+				}
+			}
+		}
+		devices[e.Name()] = u
+	}
+	var all []USB
+	for _, port := range slices.Sorted(maps.Keys(devices)) {
+		all = append(all, devices[port])
+	}
+	return all
+}
+
+// attribute reads a file of sysfs; what cannot be read is "". It is bounded by
+// the kernel to a page.
+func attribute(dir, name string) string {
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, strings.TrimSpace(string(b)))
+}
+
+// uarts lists the serial ports that have hardware behind them: see
+// serialio.List for the reasons.
+func uarts(root string) []string {
+	entries, _ := os.ReadDir(filepath.Join(root, "sys/class/tty"))
+	var names []string
+	for _, e := range entries {
+		at := filepath.Join(root, "sys/class/tty", e.Name())
+		if _, err := os.Lstat(filepath.Join(at, "device")); err != nil || attribute(at, "type") == "0" {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(root, "dev", e.Name())); err == nil {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// lasting lists the names of a port that survive unplugging.
+func lasting(root, path string) []string {
+	var names []string
+	for _, dir := range []string{"/dev/serial/by-id", "/dev/serial/by-path", "/dev/tillgate"} {
+		links, _ := os.ReadDir(filepath.Join(root, dir))
+		for _, l := range links {
+			target, err := os.Readlink(filepath.Join(root, dir, l.Name()))
+			if err != nil {
+				continue
+			}
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(dir, target)
+			}
+			if target == path {
+				names = append(names, dir+"/"+l.Name())
+			}
+		}
+	}
+	return names
+}
+
+// console warns of a port that the kernel or a login uses.
+func console(root, tty string) []string {
+	var notes []string
+	for word := range strings.FieldsSeq(attribute(filepath.Join(root, "proc"), "cmdline")) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(word, "console="), ",")
+		if strings.HasPrefix(word, "console=") && (name == tty || name == "serial0" && (tty == "ttyAMA0" || tty == "ttyS0")) {
+			notes = append(notes, "the kernel's console is on it: take "+word+" out of the kernel's command line (on a Raspberry Pi: raspi-config, Interface, Serial Port)")
+		}
+	}
+	return notes
+}

@@ -1,0 +1,53 @@
+package rig
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRig(t *testing.T) {
+	want := os.Getenv("RIG")
+	if want == "" {
+		t.Skip("RIG is not set: `make rig` boots one machine, `make rig-all` all of them")
+	}
+	for i, m := range machines {
+		if want != "all" && want != m.name && (want != "quick" || i > 0) {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) { m.test(t, want) })
+	}
+}
+
+func (m machine) test(t *testing.T, want string) {
+	commands := []string{
+		"/bin/usbhid.test -test.v",
+		"/bin/scenes.test -test.v -test.parallel 8 -test.timeout 8m",
+	}
+	if only := os.Getenv("RIG_ONLY"); only != "" { // a regular expression of scenes
+		commands = []string{"/bin/scenes.test -test.v -test.parallel 8 -test.timeout 8m -test.run " + only}
+	}
+	k := m.fetch(t)
+	begun := time.Now()
+	initramfs := m.initramfs(t, k, strings.Join(commands, "\n")+"\n")
+	t.Logf("built in %.0fs", time.Since(begun).Seconds())
+	begun = time.Now()
+	var up, passed int
+	m.run(t, k, initramfs, func(line string) {
+		t.Log(line)
+		switch {
+		case line == "rig: the machine is up":
+			up++
+			t.Logf("up after %.1fs", time.Since(begun).Seconds())
+		case strings.HasPrefix(line, "rig: ") && strings.Contains(line, ": passed after "):
+			passed++
+		case strings.Contains(line, "--- SKIP"):
+			t.Errorf("in the machine nothing may be skipped: %s", line)
+		}
+	})
+	if up != 1 || passed != len(commands) {
+		t.Errorf("the machine came up %d times, and %d of %d commands passed", up, passed, len(commands))
+	}
+	t.Logf("the machine ran for %.0fs", time.Since(begun).Seconds())
+}

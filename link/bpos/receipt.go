@@ -1,0 +1,79 @@
+package bpos
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"tillgate/internal/payment"
+)
+
+const (
+	maxLines = 160 // lines of a receipt that are kept
+	maxWidth = 160 // bytes of a line: 48 characters of Cyrillic and some
+)
+
+// slip reads the receipt of the operation that was just done, of a decline too,
+// or nil if there is none.
+func (t *terminal) slip(ctx context.Context) []string {
+	if a, err := t.ask(ctx, "ReqCurrReceipt"); err != nil || a.result != resultDone {
+		return nil
+	}
+	lines, err := t.paper(ctx)
+	if err != nil {
+		return nil
+	}
+	return lines
+}
+
+// paper reads the property Receipt.
+func (t *terminal) paper(ctx context.Context) ([]string, error) {
+	v, err := t.get(ctx, "Receipt", "RRN")
+	if err != nil {
+		return nil, err
+	}
+	return receiptLines(v.Text("Receipt"), strings.TrimSpace(v.Text("RRN"))), nil
+}
+
+// receiptLines are what the terminal would print. Card numbers that it did not
+// mask are masked here; known is a number that is none.
+func receiptLines(text, known string) []string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n \x00"), "\n") {
+		if len(lines) == maxLines {
+			break
+		}
+		lines = append(lines, clip(strings.TrimRight(printable(maskBut(line, known)), " "), maxWidth))
+	}
+	if len(lines) == 1 && lines[0] == "" {
+		return nil
+	}
+	return lines
+}
+
+// cardNumber is what can be a card number in a text: 13 digits and more in one
+// piece, or groups as they are printed on a card.
+var cardNumber = regexp.MustCompile(`\d{13,}|\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{1,7}|\d{4}[ -]\d{6}[ -]\d{4,5}`)
+
+func maskNumbers(s string) string { return maskBut(s, "") }
+
+// maskBut leaves the last four digits of what can be a card number.
+func maskBut(s, known string) string {
+	return cardNumber.ReplaceAllStringFunc(s, func(n string) string {
+		if n == known {
+			return n
+		}
+		return payment.MaskPAN(n).String()
+	})
+}
+
+// printable keeps control characters of the terminal off screens and paper.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) && c != ' ' {
+			return ' '
+		}
+		return c
+	}, s)
+}

@@ -63,7 +63,6 @@ const (
 	AlertReconcile    AlertCode = "reconciliation-missed"
 	AlertOrphan       AlertCode = "terminal-missing"
 	AlertFirmware     AlertCode = "firmware-failed"
-	AlertChanged      AlertCode = "terminal-changed"
 	AlertNotice       AlertCode = "notice-unreadable" // somebody who has the keys tells what nobody here understands; until a restart
 )
 

@@ -52,6 +52,7 @@ type Table struct {
 	Wire      wireCmd      `cmd:"" group:"Workbench" help:"Explain captured bytes."`
 	Sim       simCmd       `cmd:"" group:"Workbench" help:"Be a terminal without hardware."`
 	Settings  configCmd    `cmd:"" name:"config" group:"Box" help:"Check and explain the configuration."`
+	FirstBoot firstBootCmd `cmd:"" name:"firstboot" hidden:"" help:"Prepare a new box; run once by its own unit."`
 	Firmware  firmwareCmd  `cmd:"" group:"Box" help:"Update this box, and see how it went."`
 	Version   versionCmd   `cmd:"" group:"Box" help:"Tell what this program is made of."`
 }

@@ -132,13 +132,11 @@ func (b *box) run(ctx context.Context) (err error) {
 		})
 	}
 	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
-<<<<<<< HEAD
 	if b.config.PowerFail != "" {
 		others.start("power-fail input", fail, func() error { return b.watchPower(rest) })
-=======
+	}
 	if b.updates != nil {
 		others.start("updates", fail, func() error { return b.updates.run(rest) })
->>>>>>> main
 	}
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })

@@ -50,6 +50,18 @@ bridge: ## the bridges to the vendor's BPOS library in dist/: for Linux (needs g
 	CGO_ENABLED=0 GOOS=windows GOARCH=386 go build -trimpath -ldflags '-s -w' -o dist/tillgate-bpos-bridge-386.exe ./link/bpos/bridge/windows
 	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -trimpath -ldflags '-s -w' -o dist/tillgate-bpos-bridge-amd64.exe ./link/bpos/bridge/windows
 
+.PHONY: deb
+deb: ## the Debian packages of the release binaries in dist/
+	for target in $(TARGETS); do TAGS='$(TAGS)' .ci/static $$target; TAGS='$(TAGS)' .ci/deb $$target; done
+
+.PHONY: deb-test
+deb-test: ## installs, updates, removes and purges the package in a Debian root of its own (needs root, debootstrap)
+	.ci/deb-test
+
+.PHONY: boot-test
+boot-test: ## a real boot under QEMU: readiness, rights, a hang, a payment in flight, updates forwards and back (needs root, debootstrap, qemu-system-x86)
+	.ci/boot-test
+
 .PHONY: test
 test: ## all tests
 	go test ./...

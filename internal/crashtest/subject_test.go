@@ -8,6 +8,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/bpos"
 	"tillgate/link/drivers"
 	"tillgate/link/ecrvn"
 	"tillgate/link/privat"
@@ -36,6 +37,10 @@ type subject struct {
 	// ends before the bank is asked. "" is none.
 	lost, half, dead string
 
+	// longest is how long a payment can last until it is over, with the time for
+	// which the terminal waits for a confirmation; 0 means 30 seconds.
+	longest time.Duration
+
 	// fulfil is how long goods may take; 0 means a minute. A protocol that wants
 	// approvals confirmed may have less.
 	fulfil time.Duration
@@ -46,7 +51,10 @@ type subject struct {
 }
 
 func subjects() []subject {
-	return []subject{onECRVN(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onSSIWeb(), onSSIDocument(), onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onQFPay("qfpay-tcp", qfpay.WireTCP), onPrivat()}
+	return []subject{
+		onECRVN(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onSSIWeb(), onSSIDocument(),
+		onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onQFPay("qfpay-tcp", qfpay.WireTCP), onPrivat(), onBPOS(),
+	}
 }
 
 func onECRVN() subject {
@@ -124,7 +132,7 @@ func onQFPay(name, wire string) subject {
 		},
 		settled: []string{
 			"approve", "decline:1201", "cancel", "cancel-charged", "charged:6002", "charged:1143", "charged:", "lost-answer", "half-answer", "garbage", "reboot",
-			"reboot-before", "mute", "busy", "late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+split:40+marks", "lost-answer+nameless",
+			"reboot-before", "mute", "busy", "late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+split:40+marks", "lost-answer+nameless", "hand-sale", "hand-after",
 		},
 		doubtful: []string{"foreign-query", "wrong-amount"},
 		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",
@@ -154,10 +162,36 @@ func onPrivat() subject {
 	}
 }
 
+// onBPOS is a terminal that takes back what is not confirmed within 30 seconds,
+// behind its bridge.
+func onBPOS() subject {
+	return subject{
+		name: "bpos", driver: bpos.Driver(), currency: "UAH", positional: true, fulfil: 10 * time.Second, longest: time.Minute,
+		settings: func() any {
+			s := bpos.Driver().Settings().(*bpos.Settings)
+			s.Keypad = bpos.KeypadLocked
+			return s
+		},
+		settled: []string{
+			"approve", "decline:51", "cancel", "ended", "charged:", "charged:68", "charged:1001", "lost-answer", "half-answer", "garbage", "reboot",
+			"reboot-before", "mute", "busy", "late-approval", "late-approval:5s", "late-approval:25s", "confirm-lost", "confirm-mute",
+		},
+		doubtful: []string{"swapped", "batch-closed", "wrong-amount", "partial"},
+		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",
+	}
+}
+
 func (s subject) has(op payment.Operation) bool { return slices.Contains(s.driver.Operations, op) }
 
 func (s subject) money(minor int64) payment.Money {
 	return payment.Money{Minor: minor, Currency: s.currency}
+}
+
+func (s subject) lasts() time.Duration {
+	if s.longest == 0 {
+		return 30 * time.Second
+	}
+	return s.longest
 }
 
 func (s subject) within() time.Duration {

@@ -208,7 +208,7 @@ func (g *Gateway) remind(ctx context.Context) {
 		case rec.Contradicted != nil:
 			g.Raise(payment.AlertContradicted, contradictedText, rec.ID)
 		default:
-			g.Raise(payment.AlertUnreversed, unreversedText, rec.ID)
+			g.Raise(payment.AlertUnreversed, unreversedTextOf(rec), rec.ID)
 		}
 	}
 }

@@ -28,11 +28,12 @@ type Table struct {
 	Socket string `help:"Socket of the running gateway. Default: the one the configuration names, then the demo's." env:"TILLGATE_SOCKET" placeholder:"PATH"`
 	Config string `help:"Configuration file." env:"TILLGATE_CONFIG" default:"/etc/tillgate/tillgate.yaml" placeholder:"FILE"`
 
-	Run      runCmd      `cmd:"" group:"Box" help:"Run the gateway."`
-	Demo     demoCmd     `cmd:"" group:"Box" help:"Run everything with nothing configured, against a simulated terminal."`
-	Broker   brokerCmd   `cmd:"" hidden:"" help:"Be the embedded broker; started by the gateway."`
-	Doctor   doctorCmd   `cmd:"" group:"Box" help:"Find out why it does not work."`
-	Discover discoverCmd `cmd:"" group:"Box" help:"Find ports and USB devices that may be terminals."`
+	Run         runCmd         `cmd:"" group:"Box" help:"Run the gateway."`
+	Demo        demoCmd        `cmd:"" group:"Box" help:"Run everything with nothing configured, against a simulated terminal."`
+	Broker      brokerCmd      `cmd:"" hidden:"" help:"Be the embedded broker; started by the gateway."`
+	RecoverStep recoverStepCmd `cmd:"" hidden:"" help:"Do one step of recovery as root; started by systemd."`
+	Doctor      doctorCmd      `cmd:"" group:"Box" help:"Find out why it does not work."`
+	Discover    discoverCmd    `cmd:"" group:"Box" help:"Find ports and USB devices that may be terminals."`
 
 	Pay       payCmd       `cmd:"" group:"Payments" help:"Charge a card."`
 	Reverse   reverseCmd   `cmd:"" group:"Payments" help:"Take a payment back."`
@@ -53,6 +54,7 @@ type Table struct {
 	Sim       simCmd       `cmd:"" group:"Workbench" help:"Be a terminal, or a service that tells, without either."`
 	Certify   certifyCmd   `cmd:"" group:"Workbench" help:"Find the profile that opens a captured notification."`
 	Settings  configCmd    `cmd:"" name:"config" group:"Box" help:"Check and explain the configuration."`
+	FirstBoot firstBootCmd `cmd:"" name:"firstboot" hidden:"" help:"Prepare a new box; run once by its own unit."`
 	Firmware  firmwareCmd  `cmd:"" group:"Box" help:"Update this box, and see how it went."`
 	Version   versionCmd   `cmd:"" group:"Box" help:"Tell what this program is made of."`
 

@@ -58,6 +58,7 @@ func (l *lane) serve(soft, hard context.Context, term link.Terminal) error {
 // goods on it.
 func (l *lane) ready(open []payment.Record) {
 	l.failures = 0
+	l.back()
 	l.expect(open)
 	var reasons []payment.Reason
 	if l.blocked != "" {

@@ -52,8 +52,8 @@ type subject struct {
 
 func subjects() []subject {
 	return []subject{
-		onECRVN(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP),
-		onQFPay("qfpay-tcp", qfpay.WireTCP), onPrivat(), onBPOS(),
+		onECRVN(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onSSIWeb(), onSSIDocument(),
+		onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onQFPay("qfpay-tcp", qfpay.WireTCP), onPrivat(), onBPOS(),
 	}
 }
 
@@ -86,6 +86,40 @@ func onSSI(name, address string) subject {
 		lost:     "lost-ack", half: "half-ack", dead: "reboot-before",
 		profile: "{request_timeout: 1s, poll: 250ms, gap: 0s, idle_gap: 200ms}",
 	}
+}
+
+// onSSIWeb has the JSON over HTTP.
+func onSSIWeb() subject {
+	s := onSSI("ssi-http", "tcp://terminal:3001")
+	s.settings = func() any {
+		d := ssi.Driver().Settings().(*ssi.Settings)
+		d.Wire = ssi.WireHTTP
+		return d
+	}
+	s.profile = ""
+	return s
+}
+
+// onSSIDocument has firmware of the document, to which no id of ours means
+// anything, where nobody can sell on the keypad.
+func onSSIDocument() subject {
+	s := onSSI("ssi-1.1.10", "")
+	s.settings = func() any {
+		d := ssi.Driver().Settings().(*ssi.Settings)
+		d.Keypad = ssi.KeypadLocked
+		return d
+	}
+	old := func(behaviours []string, but ...string) (all []string) {
+		for _, b := range behaviours {
+			if !slices.Contains(but, b) && !strings.Contains(b, "v1.1.10") {
+				all = append(all, b+"+v1.1.10")
+			}
+		}
+		return all
+	}
+	s.settled, s.doubtful = old(s.settled, "hand-after"), old(s.doubtful, "hand-sale") // position is taken for proof: that is what locked means
+	s.lost, s.half, s.dead, s.profile = s.lost+"+v1.1.10", s.half+"+v1.1.10", s.dead+"+v1.1.10", ""
+	return s
 }
 
 func onQFPay(name, wire string) subject {

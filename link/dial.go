@@ -29,7 +29,11 @@ func (a Address) Dial(ctx context.Context) (Conn, error) {
 	}
 	switch a.scheme {
 	case schemeSerial:
-		p, err := serialio.Open(a.serial)
+		open := serialio.Open
+		if a.periph {
+			open = serialio.OpenUART
+		}
+		p, err := open(a.serial)
 		if err != nil {
 			return nil, err // not p, which would be a Conn that is not nil
 		}

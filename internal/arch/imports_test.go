@@ -38,7 +38,7 @@ var rooms = []room{
 	{name: "internal/control", inside: []string{"internal/payment"}, outside: []string{"golang.org/x/sys"},
 		why: "it carries commands and answers over a socket; what they do is the gateway's"},
 	{name: "internal/cli", inside: []string{"*"},
-		outside: []string{"github.com/alecthomas/kong", "github.com/coreos/go-systemd/v22", "github.com/oklog/ulid/v2", "github.com/creack/pty", "golang.org/x/sys", "github.com/eclipse/paho.mqtt.golang"},
+		outside: []string{"aead.dev/minisign", "github.com/alecthomas/kong", "github.com/oklog/ulid/v2", "github.com/creack/pty", "golang.org/x/sys", "github.com/eclipse/paho.mqtt.golang"},
 		why:     "the commands are a part of the composition root"},
 	{name: "internal/broker", outside: []string{"github.com/nats-io", "golang.org/x/sys"},
 		why: "the embedded broker is a child process that must not touch a payment"},

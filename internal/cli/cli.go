@@ -50,8 +50,10 @@ type Table struct {
 	Events    eventsCmd    `cmd:"" group:"Box" help:"Show events, and follow them."`
 	Contract  contractCmd  `cmd:"" group:"Workbench" help:"Print the MQTT contract as an AsyncAPI 3 document."`
 	Wire      wireCmd      `cmd:"" group:"Workbench" help:"Explain captured bytes."`
-	Sim       simCmd       `cmd:"" group:"Workbench" help:"Be a terminal without hardware."`
+	Sim       simCmd       `cmd:"" group:"Workbench" help:"Be a terminal, or a service that tells, without either."`
+	Certify   certifyCmd   `cmd:"" group:"Workbench" help:"Find the profile that opens a captured notification."`
 	Settings  configCmd    `cmd:"" name:"config" group:"Box" help:"Check and explain the configuration."`
+	Firmware  firmwareCmd  `cmd:"" group:"Box" help:"Update this box, and see how it went."`
 	Version   versionCmd   `cmd:"" group:"Box" help:"Tell what this program is made of."`
 }
 
@@ -84,7 +86,7 @@ func Main(ctx context.Context, args []string, s Streams, p Parts) int {
 		kong.Name("tillgate"), kong.Description("The payment gateway inside a kiosk."),
 		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { panic(left(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Summary: true}),
-		kong.Vars{"drivers": strings.Join(names(p.Drivers), ", ")},
+		kong.Vars{"drivers": strings.Join(names(p.Drivers), ", "), "notifiers": strings.Join(notifiers(p.Drivers), ", ")},
 	)
 	if err != nil {
 		fmt.Fprintln(s.Err, "tillgate:", err)

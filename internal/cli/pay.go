@@ -244,7 +244,7 @@ func (a *app) outcome(r payment.Record, asJSONOnly bool) error {
 	case r.State == payment.StateInDoubt:
 		return &exit{exitDoubt, fmt.Sprintf("nobody knows yet whether money moved. Do not charge again.\nThe gateway goes on asking the terminal: tillgate lookup %s\nWhen a person knows (slip, bank): tillgate resolve %s --result approved|failed --by NAME --reason TEXT", r.ID, r.ID)}
 	case r.State == payment.StateFinal && r.Outcome.Result == payment.Unreversed:
-		return &exit{exitDoubt, "the money could not be given back from here: give it back by hand, at the counter or through the bank"}
+		return &exit{exitDoubt, "the customer has paid and got nothing. Unless it says above how the money comes back, give it back by hand, at the counter or through the bank"}
 	case r.State == payment.StateFinal && !r.Outcome.Result.Paid():
 		return &exit{code: exitNotPaid}
 	}

@@ -15,7 +15,6 @@ import (
 	"tillgate/internal/config"
 	"tillgate/internal/control"
 	"tillgate/internal/gateway"
-	"tillgate/internal/notify"
 	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/mqtt"
@@ -46,7 +45,9 @@ func (r *runCmd) Run(a *app) error {
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b := &box{config: c, version: a.version, log: logger(a, c), ready: func(*box) { systemd.Ready() }}
+	log := logger(a, c)
+	up := newUpdates(a.table.Firmware.Dir, a.table.Firmware.Keys, c.Data, a.version.Version, log)
+	b := &box{config: c, updates: up, version: a.version, log: log, ready: func(*box) { systemd.Ready() }}
 	return b.run(ctx)
 }
 
@@ -81,6 +82,7 @@ type box struct {
 	version control.Version
 	log     *slog.Logger
 	test    bool       // its terminals are simulated, whatever their address says
+	updates *updates   // nil: this box is not updated
 	ready   func(*box) // called once everything has been started
 
 	journal *store.Store
@@ -90,7 +92,7 @@ type box struct {
 	edges   []*mqtt.Edge
 	before  uint64 // newest event of earlier runs
 	socket  *control.Server
-	notices *notify.Server // nil: nobody tells by himself
+	notices *listener // nil: nobody tells by himself
 	sims    []link.Simulator
 	hotplug hotplug
 }
@@ -117,8 +119,7 @@ func (b *box) run(ctx context.Context) (err error) {
 	}
 	others.start("control socket", fail, func() error { return b.socket.Serve(rest) })
 	if b.notices != nil {
-		others.start("notification listener", fail, func() error { return b.notices.Serve(rest) })
-		b.log.Info("listening for notifications", "address", b.notices.Addr().String(), "senders", len(b.config.Notify.Senders))
+		others.start("notification listener", fail, func() error { return b.notices.run(rest, b) })
 	}
 	for _, e := range b.edges {
 		edges.start("mqtt", fail, func() error {
@@ -131,6 +132,9 @@ func (b *box) run(ctx context.Context) (err error) {
 		})
 	}
 	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
+	if b.updates != nil {
+		others.start("updates", fail, func() error { return b.updates.run(rest) })
+	}
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })
 	watching := make(chan struct{})
@@ -210,12 +214,19 @@ func (b *box) open(rest context.Context) error {
 		}
 		o.Terminals = append(o.Terminals, lane)
 	}
+	if b.updates != nil {
+		o.Held, o.Update = b.updates.onTrial(), b.updates.ask
+	}
 	if b.gateway, err = gateway.New(o); err != nil {
 		return err
 	}
-	if b.socket, err = control.Listen(control.Options{
+	socket := control.Options{
 		Path: c.Socket, Gateway: b.gateway, Journal: journal{b.journal}, Terminals: b.terminals(), Version: b.version, Log: b.log,
-	}); err != nil {
+	}
+	if b.updates != nil {
+		socket.Updates = b.updates
+	}
+	if b.socket, err = control.Listen(socket); err != nil {
 		return err
 	}
 	if c.Notify.Address != "" {
@@ -228,7 +239,13 @@ func (b *box) open(rest context.Context) error {
 			return err
 		}
 	}
-	return b.edge()
+	if err := b.edge(); err != nil {
+		return err
+	}
+	if b.updates != nil {
+		b.updates.gateway, b.updates.edges, b.updates.append, b.updates.now = b.gateway, b.edges, b.journal.Append, now
+	}
+	return nil
 }
 
 func (b *box) close() error {
@@ -236,9 +253,7 @@ func (b *box) close() error {
 	for _, s := range b.sims {
 		errs = append(errs, s.Close())
 	}
-	if b.notices != nil {
-		_ = b.notices.Close() // after Serve it is closed already
-	}
+	b.notices.close()
 	if b.journal != nil {
 		errs = append(errs, b.journal.Close())
 	}

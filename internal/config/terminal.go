@@ -89,7 +89,7 @@ func (b *book) checkAddress(path string, t *Terminal) {
 	switch {
 	case err != nil:
 		kind, _, _ := strings.Cut(t.Address, ":")
-		b.add(path, "%v%s", err, suggest(kind, []string{"serial", "usb", "tcp", "http", "https", "sim"}))
+		b.add(path, "%v%s", err, suggest(kind, []string{"serial", "uart", "usb", "tcp", "http", "https", "sim"}))
 	case address.Scheme() != "sim":
 	case address.URL().Host != t.Driver:
 		b.add(path, "%s is not a simulator of the driver: write sim://%s", quote(t.Address), t.Driver)

@@ -51,7 +51,7 @@ type subject struct {
 }
 
 func subjects() []subject {
-	return []subject{onECRVN(), onBPOS(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onPrivat()}
+	return []subject{onECRVN(), onBPOS(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onQFPay("qfpay-tcp", qfpay.WireTCP), onPrivat()}
 }
 
 func onECRVN() subject {

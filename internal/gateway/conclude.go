@@ -139,6 +139,7 @@ func (l *lane) forget(rec payment.Record) {
 	delete(l.deadlines, rec.ID)
 	delete(l.held, rec.ID)
 	delete(l.repeats, rec.ID)
+	delete(l.rungs, rec.ID)
 	delete(l.unsent, rec.ID)
 	delete(l.toSend, rec.ID)
 	l.mu.Lock()

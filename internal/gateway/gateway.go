@@ -30,6 +30,14 @@ type Options struct {
 	// Notices says that notifiers are configured: [Gateway.Notify] takes notices.
 	Notices bool
 
+	// Held: nothing is sold until Release. A version of the box that is on
+	// trial holds from its first moment.
+	Held bool
+
+	// Update starts to fetch the bundle at an address, or refuses; what comes of
+	// it is an event. nil: this box is not updated from here.
+	Update func(ctx context.Context, bundle string) error
+
 	// StopWithin bounds how long Run waits for customers who are paying when
 	// it is told to stop. 0 means 320 s, below systemd's TimeoutStopSec=330.
 	StopWithin time.Duration
@@ -76,6 +84,7 @@ type Gateway struct {
 
 	mu         sync.Mutex
 	flights    map[payment.ID]*flight
+	lease      *time.Timer // ends a hold
 	controller chan struct{}
 	connected  sync.Once
 	stopping   chan struct{}
@@ -113,6 +122,7 @@ func New(opt Options) (*Gateway, error) {
 		g.journal = noticed{opt.Journal, g}
 	}
 	g.board.init()
+	g.board.state.held = opt.Held
 	if !opt.AwaitController {
 		g.ControllerConnected()
 	}

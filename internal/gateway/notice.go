@@ -161,11 +161,38 @@ func verdict(rec payment.Record) payment.Outcome {
 			notices[i].Outcome.Amount = payment.Money{} // it may be for less
 		}
 	}
+	if o, twice := chargedTwice(notices); twice {
+		return o
+	}
 	o, back := payment.Standing(notices)
 	if back.Minor > rec.TakenBack.Minor && back.Currency == rec.Outcome.Amount.Currency {
 		o.Result, o.Amount = payment.Reversed, back
 	}
 	return o
+}
+
+// chargedTwice says whether one sender tells of several transactions of one
+// payment whose money has not gone back, and of how much together.
+func chargedTwice(notices []payment.Notice) (payment.Outcome, bool) {
+	type charge struct{ from, transaction string }
+	each := map[charge][]payment.Notice{}
+	for _, n := range notices {
+		at := charge{n.From, n.Transaction}
+		each[at] = append(each[at], n)
+	}
+	count, sum := map[string]int{}, map[string]payment.Money{}
+	for at, ns := range each {
+		o, back := payment.Standing(ns)
+		left := o.Amount.Minor - back.Minor
+		if o.Result == payment.Approved && left > 0 { // what a settlement lists has no amount, and is no charge of its own
+			count[at.from]++
+			sum[at.from] = payment.Money{Minor: sum[at.from].Minor + left, Currency: o.Amount.Currency}
+			if count[at.from] > 1 {
+				return payment.Outcome{Result: payment.Approved, Amount: sum[at.from], Text: "the acquirer has charged it more than once"}, true
+			}
+		}
+	}
+	return payment.Outcome{}, false
 }
 
 // judge contradicts what is recorded if the acquirer says otherwise.

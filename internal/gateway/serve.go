@@ -192,6 +192,10 @@ func ask[T any](ctx context.Context, l *lane, term link.Terminal, j job, questio
 		j.refuse(payment.Refuse(payment.ReasonUnsupported, "terminal %s: %v", l.cfg.Name, err))
 		return nil
 	}
+	if reason := payment.ReasonOf(err); reason != "" {
+		j.refuse(payment.Refuse(reason, "terminal %s: %v", l.cfg.Name, err))
+		return nil
+	}
 	if err != nil {
 		j.refuse(payment.Refuse(payment.ReasonOffline, "terminal %s: %v", l.cfg.Name, err))
 		return brokenLine(err)

@@ -20,6 +20,7 @@ const (
 	EventReconciliation EventType = "reconciliation.final"
 	EventStarted        EventType = "gateway.started"
 	EventGap            EventType = "gateway.gap"
+	EventFirmware       EventType = "firmware.final" // an update of the box ended, see its data
 	EventTerminalLost   EventType = "terminal.offline"
 	EventTerminalReady  EventType = "terminal.online"
 )

@@ -135,6 +135,7 @@ func (t *terminal) closed(a answer) payment.Outcome {
 		t.batchClosed()
 	case a.failed && saysEmpty(a.text):
 		o.Result, o.Condition, o.Text = payment.Approved, "", "there was nothing in the batch"
+		t.batchClosed() // by somebody else
 	default:
 		o.Result = payment.Failed
 		if o.Condition == "" {

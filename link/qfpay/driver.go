@@ -28,6 +28,7 @@ func Driver() link.Driver {
 		Explain:    Explain,
 		Currency:   "HKD",
 		Simulate:   func(c link.SimulatorConfig) (link.Simulator, error) { return NewSimulator(c) },
+		Notify:     notifyDriver(),
 	}
 }
 

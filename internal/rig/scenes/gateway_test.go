@@ -48,8 +48,8 @@ func (s *syncBuffer) String() string {
 // The profile of the simulated terminals. longest is short, so that "certainly
 // over" comes soon.
 var profiles = map[string]string{
-	"ecrvn": "    currency: VND\n    max_amount: \"5000000\"\n    profile: {silent_when_busy: true, query_timeout: 2s}\n",
-	"qfpay": "    currency: HKD\n    max_amount: \"50000\"\n    profile: {key_file: %s, query_timeout: 2s}\n",
+	"ecrvn": "    currency: VND\n    max_amount: \"5000000\"\n    profile: {silent_when_busy: true, query_timeout: 5s, idle_gap: 3s}\n",
+	"qfpay": "    currency: HKD\n    max_amount: \"50000\"\n    profile: {key_file: %s, query_timeout: 5s}\n",
 }
 
 func start(t *testing.T, terminals ...*terminal) *box {
@@ -66,7 +66,7 @@ func start(t *testing.T, terminals ...*terminal) *box {
 		if strings.Contains(profile, "%s") {
 			profile = fmt.Sprintf(profile, key)
 		}
-		fmt.Fprintf(&c, "  - name: %s\n    driver: %s\n    address: %q\n    longest: 3s\n    timeout: 3s\n%s", x.name, x.driver, x.address, profile)
+		fmt.Fprintf(&c, "  - name: %s\n    driver: %s\n    address: %q\n    longest: 8s\n    timeout: 5s\n%s", x.name, x.driver, x.address, profile)
 	}
 	file := filepath.Join(b.dir, "tillgate.yaml")
 	if err := os.WriteFile(file, []byte(c.String()), 0o644); err != nil {

@@ -36,6 +36,8 @@ type Table struct {
 
 	Pay       payCmd       `cmd:"" group:"Payments" help:"Charge a card."`
 	Reverse   reverseCmd   `cmd:"" group:"Payments" help:"Take a payment back."`
+	Refund    refundCmd    `cmd:"" group:"Payments" help:"Give money back, also after the batch is closed."`
+	Balance   balanceCmd   `cmd:"" group:"Payments" help:"Ask what is on a card."`
 	Lookup    lookupCmd    `cmd:"" group:"Payments" help:"Tell what became of a payment."`
 	Abort     abortCmd     `cmd:"" group:"Payments" help:"Ask the terminal to stop waiting for a card."`
 	Dispense  dispenseCmd  `cmd:"" group:"Payments" help:"Ask for the grant to give the goods."`
@@ -43,6 +45,10 @@ type Table struct {
 	Rollback  rollbackCmd  `cmd:"" group:"Payments" help:"Tell that the goods were not given: reverse."`
 	Resolve   resolveCmd   `cmd:"" group:"Payments" help:"End a doubt as a person."`
 	Reconcile reconcileCmd `cmd:"" group:"Terminals" help:"Close a terminal's batch."`
+	Totals    totalsCmd    `cmd:"" group:"Terminals" help:"Read the open batch without closing it."`
+	Diagnose  diagnoseCmd  `cmd:"" group:"Terminals" help:"Ask a terminal how it is."`
+	Print     printCmd     `cmd:"" group:"Terminals" help:"Have a receipt or a report printed."`
+	Restart   restartCmd   `cmd:"" group:"Terminals" help:"Restart a terminal."`
 	Pause     pauseCmd     `cmd:"" group:"Terminals" help:"Stop selling."`
 	Resume    resumeCmd    `cmd:"" group:"Terminals" help:"Sell again."`
 	Status    statusCmd    `cmd:"" group:"Box" help:"Show terminals and alerts."`

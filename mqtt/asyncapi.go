@@ -57,6 +57,8 @@ func exampleCommand(v payment.Verb) Envelope {
 	e := Envelope{Client: "till", RequestID: "r-1"}
 	op, money := v.Operation()
 	switch v {
+	case payment.VerbUpdate:
+		e.Bundle = "https://updates.example.com/tillgate-v1.4.0-arm64.bundle"
 	case payment.VerbReplay:
 		e.From, e.To = 40, 42
 	case payment.VerbReconcile, payment.VerbTotals, payment.VerbDiagnose, payment.VerbRestart:

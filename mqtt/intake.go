@@ -108,7 +108,7 @@ func (in *intake) submit(e Envelope, job func()) bool {
 // aboutTerminal says whether a verb is served by a terminal's lane in turn.
 func aboutTerminal(v payment.Verb) bool {
 	switch v {
-	case payment.VerbDispense, payment.VerbCommit, payment.VerbRollback, payment.VerbAbort, payment.VerbLookup, payment.VerbResolve:
+	case payment.VerbDispense, payment.VerbCommit, payment.VerbRollback, payment.VerbAbort, payment.VerbLookup, payment.VerbResolve, payment.VerbUpdate:
 		return false
 	}
 	return true

@@ -29,6 +29,11 @@ const (
 	headerSize = 32
 	layout     = 1
 
+	// Format is the number of the layout of journals this version writes. A
+	// version reads and continues those of its own and of the next number, so
+	// that the box can be taken back to it.
+	Format = layout
+
 	// maxBody bounds the JSON of one entry, written or read.
 	maxBody = 1 << 20
 )

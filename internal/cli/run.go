@@ -45,7 +45,9 @@ func (r *runCmd) Run(a *app) error {
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b := &box{config: c, version: a.version, log: logger(a, c), ready: func(*box) { systemd.Ready() }}
+	log := logger(a, c)
+	up := newUpdates(a.table.Firmware.Dir, a.table.Firmware.Keys, c.Data, a.version.Version, log)
+	b := &box{config: c, updates: up, version: a.version, log: log, ready: func(*box) { systemd.Ready() }}
 	return b.run(ctx)
 }
 
@@ -80,6 +82,7 @@ type box struct {
 	version control.Version
 	log     *slog.Logger
 	test    bool       // its terminals are simulated, whatever their address says
+	updates *updates   // nil: this box is not updated
 	ready   func(*box) // called once everything has been started
 
 	journal *store.Store
@@ -129,6 +132,12 @@ func (b *box) run(ctx context.Context) (err error) {
 		})
 	}
 	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
+	if b.config.PowerFail != "" {
+		others.start("power-fail input", fail, func() error { return b.watchPower(rest) })
+	}
+	if b.updates != nil {
+		others.start("updates", fail, func() error { return b.updates.run(rest) })
+	}
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })
 	watching := make(chan struct{})
@@ -208,12 +217,19 @@ func (b *box) open(rest context.Context) error {
 		}
 		o.Terminals = append(o.Terminals, lane)
 	}
+	if b.updates != nil {
+		o.Held, o.Update = b.updates.onTrial(), b.updates.ask
+	}
 	if b.gateway, err = gateway.New(o); err != nil {
 		return err
 	}
-	if b.socket, err = control.Listen(control.Options{
+	socket := control.Options{
 		Path: c.Socket, Gateway: b.gateway, Journal: journal{b.journal}, Terminals: b.terminals(), Version: b.version, Log: b.log,
-	}); err != nil {
+	}
+	if b.updates != nil {
+		socket.Updates = b.updates
+	}
+	if b.socket, err = control.Listen(socket); err != nil {
 		return err
 	}
 	if c.Notify.Address != "" {
@@ -226,7 +242,13 @@ func (b *box) open(rest context.Context) error {
 			return err
 		}
 	}
-	return b.edge()
+	if err := b.edge(); err != nil {
+		return err
+	}
+	if b.updates != nil {
+		b.updates.gateway, b.updates.edges, b.updates.append, b.updates.now = b.gateway, b.edges, b.journal.Append, now
+	}
+	return nil
 }
 
 func (b *box) close() error {

@@ -12,6 +12,7 @@ import (
 	"tillgate/internal/control"
 	"tillgate/link"
 	"tillgate/mqtt"
+	"tillgate/store"
 )
 
 type versionCmd struct {
@@ -67,7 +68,7 @@ func (contractCmd) Run(a *app) error {
 // VersionOf reads what the toolchain has written into this program. What the
 // linker was told, version and revision, goes before that.
 func VersionOf(drivers []link.Driver, version, revision string) control.Version {
-	v := control.Version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Tags: []string{}, Drivers: names(drivers)}
+	v := control.Version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Tags: []string{}, Drivers: names(drivers), Journal: store.Format}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v

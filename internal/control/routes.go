@@ -24,6 +24,11 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("POST /v1/journal/backup", s.backup)
 	m.HandleFunc("GET /v1/events", s.events)
 	m.HandleFunc("GET /v1/version", s.version)
+	if s.o.Updates != nil {
+		m.HandleFunc("GET /v1/health", s.health)
+		m.HandleFunc("POST /v1/hold", s.hold)
+		m.HandleFunc("DELETE /v1/hold", s.release)
+	}
 	return m
 }
 

@@ -20,6 +20,7 @@ type Options struct {
 	Journal   Journal
 	Terminals []Terminal
 	Version   Version
+	Updates   Updates      // nil: there are none
 	Log       *slog.Logger // nil discards
 }
 

@@ -100,6 +100,7 @@ type Version struct {
 	Platform string   `json:"platform"`
 	Tags     []string `json:"tags"`
 	Drivers  []string `json:"drivers"`
+	Journal  int      `json:"journal"` // the format of the journals it writes
 }
 
 // Terminal is what a person's tool has to know to send a terminal a command.

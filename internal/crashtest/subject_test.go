@@ -98,7 +98,7 @@ func onQFPay(name, wire string) subject {
 		},
 		settled: []string{
 			"approve", "decline:1201", "cancel", "cancel-charged", "charged:6002", "charged:1143", "charged:", "lost-answer", "half-answer", "garbage", "reboot",
-			"reboot-before", "mute", "busy", "late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+split:40+marks", "lost-answer+nameless",
+			"reboot-before", "mute", "busy", "late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+split:40+marks", "lost-answer+nameless", "hand-sale", "hand-after",
 		},
 		doubtful: []string{"foreign-query", "wrong-amount"},
 		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",
@@ -128,22 +128,25 @@ func onPrivat() subject {
 	}
 }
 
-// onBPOS is a terminal that takes back what is not confirmed within 30 seconds,
-// behind its bridge.
+// onBPOS has the simulator behind the line of a bridge. What is not confirmed the
+// terminal takes back: the scripts cut between result and Confirm (confirm-lost),
+// and between Confirm and its answer (confirm-mute).
 func onBPOS() subject {
 	return subject{
 		name: "bpos", driver: bpos.Driver(), currency: "UAH", positional: true, fulfil: 10 * time.Second, longest: time.Minute,
 		settings: func() any {
 			s := bpos.Driver().Settings().(*bpos.Settings)
-			s.Keypad = bpos.KeypadLocked
+			s.Keypad, s.ConfirmWait = bpos.KeypadLocked, 40*time.Second
 			return s
 		},
 		settled: []string{
-			"approve", "decline:51", "cancel", "ended", "charged:", "charged:68", "charged:1001", "lost-answer", "half-answer", "garbage", "reboot",
-			"reboot-before", "mute", "busy", "late-approval", "late-approval:5s", "late-approval:25s", "confirm-lost", "confirm-mute",
+			"approve", "decline:51", "cancel", "ended", "ended:1001", "charged:", "charged:68", "charged:1001", "charged:1004", "taken-back", "taken-back:1001", "lost-answer",
+			"half-answer", "garbage", "reboot", "reboot-before", "mute", "busy", "confirm-lost", "confirm-mute", "signature", "partial",
+			"late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s",
 		},
-		doubtful: []string{"swapped", "batch-closed", "wrong-amount", "partial"},
+		doubtful: []string{"swapped", "batch-closed", "wrong-amount"},
 		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",
+		profile: "{keypad: locked, confirm_wait: 31s, query_timeout: 1s, poll: 50ms}",
 	}
 }
 

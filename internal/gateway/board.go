@@ -24,6 +24,7 @@ type state struct {
 	paused    map[string]string // terminal -> who and why
 	conflicts map[string]bool   // terminal -> shares a device with another lane's
 	journal   error
+	held      bool // for an update of the box
 	stopping  bool
 }
 
@@ -65,6 +66,7 @@ func (s *state) reasons(t payment.TerminalStatus) []payment.Reason {
 		}
 	}
 	add(payment.ReasonStopping, s.stopping)
+	add(payment.ReasonUpdating, s.held)
 	add(payment.ReasonJournal, s.journal != nil)
 	add(payment.ReasonTwin, slices.ContainsFunc(s.alerts, func(a payment.Alert) bool { return a.Code == payment.AlertTwin }))
 	add(payment.ReasonOffline, t.Link == payment.LinkOffline)

@@ -164,6 +164,8 @@ func (g *Gateway) control(ctx context.Context, c payment.Command) (payment.Reply
 		return g.pause(c)
 	case payment.VerbTotals, payment.VerbDiagnose, payment.VerbRestart, payment.VerbPrint:
 		return g.question(ctx, c)
+	case payment.VerbUpdate:
+		return g.update(ctx, c)
 	}
 	return payment.Reply{}, payment.Invalid{{Field: "verb", Text: "is not known"}}
 }

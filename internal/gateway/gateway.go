@@ -30,6 +30,14 @@ type Options struct {
 	// Notices says that notifiers are configured: [Gateway.Notify] takes notices.
 	Notices bool
 
+	// Held: nothing is sold until Release. A version of the box that is on
+	// trial holds from its first moment.
+	Held bool
+
+	// Update starts to fetch the bundle at an address, or refuses; what comes of
+	// it is an event. nil: this box is not updated from here.
+	Update func(ctx context.Context, bundle string) error
+
 	// StopWithin bounds how long Run waits for customers who are paying when
 	// it is told to stop. 0 means 320 s, below systemd's TimeoutStopSec=330.
 	StopWithin time.Duration
@@ -58,6 +66,8 @@ type Terminal struct {
 	// that is away is opened at once, an idle one is asked whether it is still
 	// there. May be nil.
 	Plugged <-chan struct{}
+
+	Recovery Ladder // of a terminal that stays away
 }
 
 // Gateway routes commands to lanes and shows how the box stands. Its methods
@@ -75,7 +85,9 @@ type Gateway struct {
 	notices notices
 
 	mu         sync.Mutex
+	away       map[string]string // terminals that do not come back, and what was done
 	flights    map[payment.ID]*flight
+	lease      *time.Timer // ends a hold
 	controller chan struct{}
 	connected  sync.Once
 	stopping   chan struct{}
@@ -105,7 +117,7 @@ func New(opt Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		opt: opt, journal: opt.Journal, log: opt.Log, started: time.Now(),
-		byName: map[string]*lane{}, devices: map[string]chan struct{}{}, flights: map[payment.ID]*flight{},
+		byName: map[string]*lane{}, devices: map[string]chan struct{}{}, flights: map[payment.ID]*flight{}, away: map[string]string{},
 		controller: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	if opt.Notices {
@@ -113,6 +125,7 @@ func New(opt Options) (*Gateway, error) {
 		g.journal = noticed{opt.Journal, g}
 	}
 	g.board.init()
+	g.board.state.held = opt.Held
 	if !opt.AwaitController {
 		g.ControllerConnected()
 	}
@@ -199,7 +212,7 @@ func (g *Gateway) remind(ctx context.Context) {
 		case rec.Contradicted != nil:
 			g.Raise(payment.AlertContradicted, contradictedText, rec.ID)
 		default:
-			g.Raise(payment.AlertUnreversed, unreversedText, rec.ID)
+			g.Raise(payment.AlertUnreversed, unreversedTextOf(rec), rec.ID)
 		}
 	}
 }

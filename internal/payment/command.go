@@ -32,13 +32,14 @@ const (
 	VerbResume    Verb = "resume"
 	VerbReplay    Verb = "replay"  // events From to To again
 	VerbResolve   Verb = "resolve" // a person ends a doubt
+	VerbUpdate    Verb = "update"  // fetch a signed bundle and install it when nobody is paying
 )
 
 // Verbs lists every verb.
 func Verbs() []Verb {
 	return []Verb{
 		VerbPurchase, VerbRefund, VerbReversal, VerbPreauthorization, VerbCompletion, VerbCashAdvance, VerbDeposit, VerbServicePayment, VerbBalance, VerbCardAcquisition,
-		VerbDispense, VerbCommit, VerbRollback, VerbAbort, VerbLookup, VerbReconcile, VerbTotals, VerbDiagnose, VerbPrint, VerbRestart, VerbPause, VerbResume, VerbReplay, VerbResolve,
+		VerbDispense, VerbCommit, VerbRollback, VerbAbort, VerbLookup, VerbReconcile, VerbTotals, VerbDiagnose, VerbPrint, VerbRestart, VerbPause, VerbResume, VerbReplay, VerbResolve, VerbUpdate,
 	}
 }
 
@@ -71,6 +72,8 @@ type Command struct {
 	Deep     bool      `json:"deep,omitempty"`     // restart: the whole terminal
 	Print    PrintKind `json:"print,omitempty"`    // print: what; "" is the receipt of ID
 	Document string    `json:"document,omitempty"` // print document: the document itself, or where the terminal finds it
+
+	Bundle string `json:"bundle,omitempty"` // update: https address of the bundle
 
 	From uint64 `json:"from,omitempty"` // replay: first event
 	To   uint64 `json:"to,omitempty"`   // replay: last event, 0 for the newest

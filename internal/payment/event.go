@@ -20,8 +20,11 @@ const (
 	EventReconciliation EventType = "reconciliation.final"
 	EventStarted        EventType = "gateway.started"
 	EventGap            EventType = "gateway.gap"
+	EventFirmware       EventType = "firmware.final" // an update of the box ended, see its data
 	EventTerminalLost   EventType = "terminal.offline"
 	EventTerminalReady  EventType = "terminal.online"
+
+	EventTerminalRecovery EventType = "terminal.recovery" // a step for a terminal that stays away
 )
 
 // Event is something that the journal announces, once durable, to everybody.

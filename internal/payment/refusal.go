@@ -32,6 +32,7 @@ const (
 	ReasonDevice          Reason = "device-conflict"   // two lanes drive one device
 	ReasonJournal         Reason = "journal-failed"    // nothing can be written down
 	ReasonStopping        Reason = "stopping"          // the gateway shuts down
+	ReasonUpdating        Reason = "updating"          // the box is being updated
 	ReasonNotFound        Reason = "not-found"         // no such payment
 	ReasonState           Reason = "wrong-state"       // the payment is not in a state for this
 	ReasonTwin            Reason = "twin-box"          // another gateway uses this box's name

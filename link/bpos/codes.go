@@ -26,6 +26,7 @@ const (
 	codeKeys        = 1006
 	codeNoReader    = 1007
 	codeComplete    = 1008
+	codePartial     = 10
 	codeUnexplained = 20 // the guide's own sample takes an error with it for none, and does not say why
 
 	statusCashier = 4 // LastStatMsgCode: waits for a key

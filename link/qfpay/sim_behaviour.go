@@ -42,7 +42,7 @@ func grammar() simulate.Grammar[behaviour] {
 		Begin: func(outcome string) behaviour { return behaviour{outcome: outcome, way: "own"} },
 		Outcomes: map[string]simulate.Word[behaviour]{
 			"approve": nil, "cancel": nil, "cancel-charged": nil, "lost-answer": nil, "half-answer": nil, "garbage": nil, "reboot": nil,
-			"reboot-before": nil, "busy": nil, "mute": nil, "foreign-query": nil,
+			"reboot-before": nil, "busy": nil, "mute": nil, "foreign-query": nil, "hand-sale": nil, "hand-after": nil, "swapped": nil,
 			"decline":       simulate.Text("1201", argument),
 			"charged":       simulate.Text("", argument),
 			"wrong-amount":  simulate.Whole(1, func(b *behaviour, n int64) { b.extra = n }),

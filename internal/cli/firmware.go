@@ -1,0 +1,348 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tillgate/firmware"
+)
+
+// firmwareCmd is everything about updates of the box.
+type firmwareCmd struct {
+	Dir  string `help:"Folder of the versions." env:"TILLGATE_FIRMWARE" default:"/var/lib/tillgate-firmware" placeholder:"DIR"`
+	Keys string `help:"Folder of the public keys whose signatures count, *.pub." env:"TILLGATE_KEYS" default:"/etc/tillgate/keys" placeholder:"DIR"`
+
+	Trial time.Duration `help:"How long a new version has to prove itself." default:"5m" placeholder:"TIME"`
+
+	Status   fwStatusCmd   `cmd:"" help:"Tell which version runs, and how the last update went."`
+	Install  fwInstallCmd  `cmd:"" help:"Install a signed bundle."`
+	Confirm  fwConfirmCmd  `cmd:"" help:"Keep the version that is on trial, without waiting for the rest of its trial."`
+	Rollback fwRollbackCmd `cmd:"" help:"Go back to the version before."`
+	Keygen   fwKeygenCmd   `cmd:"" help:"Make a key pair for signing bundles."`
+	Sign     fwSignCmd     `cmd:"" help:"Make a signed bundle of a program."`
+	Apply    fwApplyCmd    `cmd:"" hidden:"" help:"Root's part: go on with an update, and install what is asked for."`
+	Boot     fwBootCmd     `cmd:"" hidden:"" help:"Put an update in order that was cut short, before the gateway starts."`
+	Packaged fwPackagedCmd `cmd:"" hidden:"" help:"Run the packaged program, if it is newer than the last update."`
+	Settled  fwSettledCmd  `cmd:"" hidden:"" help:"Tell whether the journal of a stopped gateway has a payment that is open."`
+}
+
+func (firmwareCmd) Help() string {
+	return `An update is a bundle: a manifest signed with minisign, and the program it names. Nothing is switched while a payment is open or in doubt. A new version sells nothing until it has proven itself: the journal opens, the terminals that answered before answer again, the brokers that were connected are connected again. If it does not within five minutes, the old one is back by itself.
+
+    tillgate firmware status
+    sudo tillgate firmware install tillgate-v1.4.0-arm64.bundle
+    sudo tillgate firmware install https://updates.example.com/tillgate-v1.4.0-arm64.bundle
+    sudo tillgate firmware install --usb
+    sudo tillgate firmware rollback --reason "terminals are slow"`
+}
+
+// packagedFolder has the program that the package or image brought.
+const packagedFolder = "/usr/lib/tillgate"
+
+// updater makes root's part, for this box.
+func (a *app) updater() (*firmware.Updater, error) {
+	f := &a.table.Firmware
+	packaged := firmware.Place{Version: firmware.Version(a.version.Version), Target: packagedFolder, Journal: a.version.Journal}
+	if self, err := os.Executable(); err != nil || filepath.Dir(self) != packagedFolder {
+		v, err := versionOf(a.ctx, filepath.Join(packagedFolder, firmware.Program))
+		if err != nil {
+			return nil, fmt.Errorf("ask the packaged program for its version: %w: install the package again", err)
+		}
+		packaged.Version, packaged.Journal = firmware.Version(v.Version), v.Journal
+	}
+	machine, err := machine()
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewTextHandler(a.Err, nil))
+	return &firmware.Updater{
+		Dir: f.Dir, Keys: f.Keys, GateWithin: f.Trial, Packaged: packaged, Machine: machine, Log: log,
+		Box: &service{config: a.table.Config, socket: a.configuredSocket(), current: filepath.Join(f.Dir, "current", firmware.Program), log: log},
+	}, nil
+}
+
+type fwStatusCmd struct {
+	JSON bool `name:"json" help:"Print it as JSON."`
+}
+
+func (s *fwStatusCmd) Run(a *app) error {
+	dir := a.table.Firmware.Dir
+	st, err := firmware.ReadState(dir)
+	if err != nil {
+		return fmt.Errorf("read the updater's state: %w", err)
+	}
+	u := firmware.Updater{Dir: dir, Keys: a.table.Firmware.Keys}
+	keys, err := u.TrustedKeys()
+	if err != nil {
+		return err
+	}
+	ids := keys.IDs()
+	if s.JSON {
+		return asJSON(a.Out, struct {
+			firmware.State
+			Keys []string `json:"keys"`
+		}{st, ids})
+	}
+	runs := string(st.Confirmed.Version)
+	if runs == "" {
+		runs = "the packaged one"
+	}
+	rows := [][]string{{"version", runs}}
+	if st.Phase != firmware.PhaseNone {
+		rows = append(rows, []string{"now", fmt.Sprintf("%s %s (start %d of %d)", st.Phase, st.To.Version, st.Tries, firmware.MaxTries)})
+	}
+	if st.Previous.Target != "" {
+		rows = append(rows, []string{"before", string(st.Previous.Version) + ", kept for a rollback"})
+	}
+	if l := st.Last; l.Outcome != "" {
+		rows = append(rows, []string{"last update", strings.TrimSpace(fmt.Sprintf("%s %s at %s %s", l.Version, l.Outcome, l.At.Format(time.DateTime), l.Text))})
+	}
+	for _, f := range st.Failed {
+		rows = append(rows, []string{"failed", fmt.Sprintf("%s: %s", f.Version, f.Reason)})
+	}
+	trusted := strings.Join(ids, ", ")
+	if trusted == "" {
+		trusted = "none: put the public key of who makes the updates into " + u.Keys
+	}
+	columns(a.Out, append(rows, []string{"trusted keys", trusted}))
+	return nil
+}
+
+type fwInstallCmd struct {
+	Bundle string   `arg:"" optional:"" help:"File, or https address."`
+	USB    bool     `name:"usb" help:"Take the newest bundle that fits from a mounted USB stick."`
+	Search []string `help:"With --usb: folders to look in. Default: where sticks are mounted." placeholder:"DIR"`
+	JSON   bool     `name:"json" help:"Print the result as JSON."`
+}
+
+func (i *fwInstallCmd) Run(a *app) error {
+	if (i.Bundle == "") == !i.USB {
+		return &exit{exitUsage, "name a bundle, or take one from a stick with --usb"}
+	}
+	file := i.Bundle
+	switch {
+	case i.USB:
+		found, err := a.stick(i.Search)
+		if err != nil {
+			return err
+		}
+		file = found
+		fmt.Fprintln(a.Err, "found", file)
+	case strings.Contains(i.Bundle, "://"):
+		dir, err := os.MkdirTemp("", "tillgate-fetch-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		fmt.Fprintln(a.Err, "fetching", i.Bundle)
+		if file, err = (firmware.Fetcher{Dir: dir}).Fetch(a.ctx, i.Bundle); err != nil {
+			return err
+		}
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("open the bundle: %w", err)
+	}
+	defer f.Close()
+	u, err := a.updater()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(a.Err, "installing; a payment that is open is waited for, and the new version has up to", a.table.Firmware.Trial, "to prove itself")
+	r, err := u.Install(a.ctx, f)
+	return a.installed(r, i.JSON, err)
+}
+
+// installed tells how an update ended. What is confirmed is success.
+func (a *app) installed(r firmware.Result, asjson bool, err error) error {
+	if asjson && r.Outcome != "" {
+		if err := asJSON(a.Out, r); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		if errors.Is(err, os.ErrPermission) {
+			err = fmt.Errorf("%w: updates are root's: try again with sudo", err)
+		}
+		return err
+	}
+	switch {
+	case r.Outcome == firmware.Confirmed && !asjson:
+		fmt.Fprintf(a.Out, "%s runs\n", r.Version)
+	case r.Outcome != firmware.Confirmed:
+		return fmt.Errorf("%s %s: %s", r.Version, r.Outcome, r.Text)
+	}
+	return nil
+}
+
+type fwConfirmCmd struct{}
+
+func (fwConfirmCmd) Run(a *app) error {
+	u, err := a.updater()
+	if err != nil {
+		return err
+	}
+	r, err := u.Confirm(a.ctx)
+	return a.installed(r, false, err)
+}
+
+type fwRollbackCmd struct {
+	Reason string `default:"by hand" help:"Why, for the record."`
+}
+
+func (c *fwRollbackCmd) Run(a *app) error {
+	u, err := a.updater()
+	if err != nil {
+		return err
+	}
+	r, err := u.Rollback(a.ctx, c.Reason)
+	if err == nil && r.Outcome == firmware.RolledBack { // a version on trial: that was the wish
+		fmt.Fprintln(a.Out, "the version on trial was taken back")
+		return nil
+	}
+	return a.installed(r, false, err)
+}
+
+type fwBootCmd struct{}
+
+func (fwBootCmd) Run(a *app) error {
+	u, err := a.updater()
+	if err != nil {
+		return err
+	}
+	return u.Boot()
+}
+
+type fwPackagedCmd struct{}
+
+func (fwPackagedCmd) Run(a *app) error {
+	u, err := a.updater()
+	if err != nil {
+		return err
+	}
+	return u.AdoptPackaged()
+}
+
+type fwApplyCmd struct {
+	Inbox []string `help:"Folders where an update is asked for." default:"/var/lib/tillgate/firmware" placeholder:"DIR"`
+}
+
+// Run goes on with what was cut off, then installs what is asked for. A request
+// is taken away before its bundle is looked at: one that breaks the updater
+// does so once.
+func (c *fwApplyCmd) Run(a *app) error {
+	u, err := a.updater()
+	if err != nil {
+		return err
+	}
+	if _, err := u.Apply(a.ctx); err != nil {
+		return err
+	}
+	for _, dir := range c.Inbox {
+		bundle, err := takeRequest(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read the request for an update: %w", err)
+		}
+		r, err := u.Install(a.ctx, bundle)
+		bundle.Close()
+		fmt.Fprintf(a.Err, "%s %s %s\n", r.Version, r.Outcome, r.Text)
+		if err != nil && r.Outcome == "" {
+			return err
+		}
+	}
+	return nil
+}
+
+// requestFile asks root for an update: the line in it names a bundle in the same
+// folder.
+const requestFile = "request"
+
+// takeRequest opens the bundle that is asked for. The folder is another
+// user's: no link leads out of it, and nothing but a file is opened.
+func takeRequest(dir string) (io.ReadCloser, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	info, err := root.Lstat(requestFile)
+	if err != nil {
+		return nil, err
+	}
+	text := make([]byte, min(info.Size(), 256))
+	err = errors.New("it is no plain file")
+	if info.Mode().IsRegular() {
+		text, err = root.ReadFile(requestFile)
+	}
+	if rerr := root.Remove(requestFile); err != nil || rerr != nil {
+		return nil, errors.Join(err, rerr)
+	}
+	name := strings.TrimSpace(string(text[:min(len(text), 256)]))
+	if info, err := root.Lstat(name); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%.80q is no bundle there", name)
+	}
+	return root.Open(name)
+}
+
+// stick finds the newest bundle on a mounted stick that a trusted key has
+// signed for this machine.
+func (a *app) stick(dirs []string) (string, error) {
+	if len(dirs) == 0 {
+		for _, pattern := range []string{"/media/*", "/media/*/*", "/run/media/*/*", "/mnt", "/mnt/*"} {
+			found, _ := filepath.Glob(pattern) // the patterns are good
+			dirs = append(dirs, found...)
+		}
+	}
+	keys, err := (&firmware.Updater{Dir: a.table.Firmware.Dir, Keys: a.table.Firmware.Keys}).TrustedKeys()
+	if err != nil {
+		return "", err
+	}
+	own, err := machine()
+	if err != nil {
+		return "", err
+	}
+	best, version, seen := "", firmware.Version(""), 0
+	for _, dir := range dirs {
+		files, _ := filepath.Glob(filepath.Join(dir, "*.bundle"))
+		for _, file := range files {
+			seen++
+			m, err := headOf(file, keys)
+			if err != nil {
+				fmt.Fprintf(a.Err, "%s: %v\n", file, err)
+				continue
+			}
+			if m.Fits(own) && (best == "" || m.Version.Compare(version) > 0) {
+				best, version = file, m.Version
+			}
+		}
+	}
+	if best == "" {
+		return "", fmt.Errorf("look for a bundle on a USB stick: %d *.bundle found in %s, none is signed by a trusted key and for %s; mount the stick, or name the file", seen, strings.Join(dirs, ", "), own)
+	}
+	return best, nil
+}
+
+func headOf(file string, keys firmware.Keys) (firmware.Manifest, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return firmware.Manifest{}, err
+	}
+	defer f.Close()
+	b, err := firmware.Open(f, keys)
+	if err != nil {
+		return firmware.Manifest{}, err
+	}
+	return b.Manifest, nil
+}
+
+var errNoSystemd = fmt.Errorf("%w: this box has no systemctl", exec.ErrNotFound)

@@ -19,7 +19,7 @@ TARGETS  ?= arm64 armv7 armv6 amd64
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## the binary ./tillgate, static, without USB
@@ -61,6 +61,10 @@ deb-test: ## installs, updates, removes and purges the package in a Debian root 
 .PHONY: boot-test
 boot-test: ## a real boot under QEMU: readiness, rights, a hang, a payment in flight, updates forwards and back (needs root, debootstrap, qemu-system-x86)
 	.ci/boot-test
+
+.PHONY: buildroot-check
+buildroot-check: ## checks buildroot/ with the Buildroot tree in BUILDROOT=dir, without building
+	BUILDROOT='$(BUILDROOT)' .ci/buildroot
 
 .PHONY: test
 test: ## all tests

@@ -103,31 +103,39 @@ func (m Machine) Rebind(ctx context.Context, port string) error {
 		return err
 	}
 	parts, _ := filepath.Glob(filepath.Join(dir, port+":*"))
-	done := 0
-	var errs []error
+	drivers := map[string]string{} // of the interfaces that had one
 	for _, part := range parts {
-		driver, err := filepath.EvalSymlinks(filepath.Join(part, "driver"))
-		if err != nil {
-			continue // it has none, or went with another interface
-		}
-		name := filepath.Base(part)
-		if err := write(filepath.Join(driver, "unbind"), name); err != nil {
-			errs = append(errs, fmt.Errorf("unbind %s: %w", name, err))
-			continue
-		}
-		done++
-		if err := m.pause(ctx); err != nil { // it is bound again all the same
-			errs = append(errs, err)
-		}
-		// A driver that takes two interfaces is bound to both by one of them.
-		if err := write(filepath.Join(driver, "bind"), name); err != nil {
-			errs = append(errs, fmt.Errorf("bind %s: %w", name, err))
+		if driver, err := filepath.EvalSymlinks(filepath.Join(part, "driver")); err == nil {
+			drivers[part] = driver
 		}
 	}
-	if done == 0 && len(errs) == 0 {
+	if len(drivers) == 0 {
 		return fmt.Errorf("rebind %s: no driver of the kernel has it", port)
 	}
+	// A driver that has two interfaces lets go of both by one, and takes both by
+	// the first: what came along is left alone.
+	var errs []error
+	for _, part := range parts {
+		if bound(part) {
+			if err := write(filepath.Join(drivers[part], "unbind"), filepath.Base(part)); err != nil {
+				errs = append(errs, fmt.Errorf("unbind %s: %w", filepath.Base(part), err))
+			}
+		}
+	}
+	errs = append(errs, m.pause(ctx)) // it is bound again all the same
+	for _, part := range parts {
+		if drivers[part] != "" && !bound(part) {
+			if err := write(filepath.Join(drivers[part], "bind"), filepath.Base(part)); err != nil {
+				errs = append(errs, fmt.Errorf("bind %s: %w", filepath.Base(part), err))
+			}
+		}
+	}
 	return errors.Join(errs...)
+}
+
+func bound(part string) bool {
+	_, err := os.Lstat(filepath.Join(part, "driver"))
+	return err == nil
 }
 
 // Reset takes the kernel's authorisation from the device and gives it back: it

@@ -132,6 +132,9 @@ func (b *box) run(ctx context.Context) (err error) {
 		})
 	}
 	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
+	if b.config.PowerFail != "" {
+		others.start("power-fail input", fail, func() error { return b.watchPower(rest) })
+	}
 	if b.updates != nil {
 		others.start("updates", fail, func() error { return b.updates.run(rest) })
 	}

@@ -79,12 +79,11 @@ func readLine(file string) (string, error) {
 }
 
 type fwSignCmd struct {
-	File     string   `arg:"" help:"Program that .ci/static has built, or RAUC image."`
+	File     string   `arg:"" help:"Program that .ci/static has built."`
 	Key      string   `required:"" help:"Secret key." placeholder:"FILE"`
 	Password string   `name:"password-file" help:"File with the key's password." placeholder:"FILE"`
 	Release  string   `name:"release" required:"" help:"Version, as the program says it of itself, like v1.4.0." placeholder:"VERSION"`
 	Machine  string   `help:"amd64, arm64, armv7 or armv6. Default: what the program was built for." placeholder:"MACHINE"`
-	Image    bool     `help:"FILE is a RAUC bundle with an image."`
 	Replaces []string `help:"Newer versions that this one may replace: a rollback." placeholder:"VERSION"`
 	Trust    []string `help:"Public keys that count from then on." placeholder:"FILE"`
 	Revoke   []string `help:"Ids of keys that no longer count." placeholder:"ID"`
@@ -102,9 +101,6 @@ func (s *fwSignCmd) Run(a *app) error {
 		return fmt.Errorf("read the secret key: %w", err)
 	}
 	m := firmware.Manifest{Version: firmware.Version(s.Release), Machine: s.Machine, Method: firmware.MethodBinary, Journal: store.Format, Revoke: s.Revoke, Notes: s.Notes}
-	if s.Image {
-		m.Method = firmware.MethodRAUC
-	}
 	if m.Machine == "" {
 		if m.Machine, err = builtFor(s.File); err != nil {
 			return fmt.Errorf("find out for which machine %s is: %w; name it with --machine", s.File, err)

@@ -72,6 +72,7 @@ func (b *box) terminal(rest context.Context, t config.Terminal) (gateway.Termina
 		lane.Device = address.Device()
 	}
 	lane.Plugged = b.hotplug.add(address)
+	lane.Recovery = ladder(t, address, helperSocket)
 	if t.Simulated() {
 		sim, err := t.Spec.Simulate(link.SimulatorConfig{
 			Name: t.Name, Ledger: filepath.Join(b.config.Data, "simulated-"+t.Name+".json"), Currency: t.Currency, Pace: simPace, Log: b.log,

@@ -32,6 +32,7 @@ func (b *book) checkTerminals(c *Config, drivers []link.Driver) {
 		b.checkAddress(at+".address", t)
 		b.checkAmounts(at, t)
 		b.checkTimes(at, t, c.AllowSimulation)
+		b.checkRecovery(at+".recovery", t, c.AllowSimulation)
 		b.oneOf(at+".partial", t.Partial, "reverse", "accept")
 		b.oneOf(at+".offline", t.Offline, "accept", "reverse")
 		if !t.Simulated() && real == "" {

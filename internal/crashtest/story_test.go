@@ -59,8 +59,9 @@ var (
 			time.Sleep(time.Minute) // what waits for a confirmation is taken back by then
 		}
 		result := payment.Failed
+		time.Sleep(b.on.lasts()) // a person who comes later knows more
 		if _, standing, _ := b.taken(); standing["A1"] > 0 {
-			result = payment.Approved // the person asks the bank
+			result = payment.Approved // the slip is there, and no second one that takes it back
 		}
 		resolve := about(payment.VerbResolve, "A1")
 		resolve.Result, resolve.By, resolve.Reason, resolve.Force = result, "an", "slip", true
@@ -149,7 +150,7 @@ func play(t *testing.T, on subject, sc scene, mut mutation, prepare func(*box)) 
 		b.mu.Unlock()
 		b.line.begin()
 		violations = sc.story.run(b)
-		time.Sleep(time.Minute) // what the bank approves late, it has approved by now
+		time.Sleep(2 * time.Minute) // what the bank approves late, it has approved by now
 		violations = append(violations, b.audit()...)
 		b.mu.Lock()
 		writes = b.writes

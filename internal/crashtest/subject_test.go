@@ -37,13 +37,13 @@ type subject struct {
 	// ends before the bank is asked. "" is none.
 	lost, half, dead string
 
+	// longest is how long a payment can last until it is over, with the time for
+	// which the terminal waits for a confirmation; 0 means 30 seconds.
+	longest time.Duration
+
 	// fulfil is how long goods may take; 0 means a minute. A protocol that wants
 	// approvals confirmed may have less.
 	fulfil time.Duration
-
-	// stride breaks the line at each stride-th operation only, where an exchange is
-	// hundreds of lines that are alike. 0 is at each.
-	stride int
 
 	// profile is for the kills of the real binary, on a serial line: YAML in one
 	// line, with short times. "" is no kills.
@@ -51,7 +51,10 @@ type subject struct {
 }
 
 func subjects() []subject {
-	return []subject{onECRVN(), onBPOS(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onQFPay("qfpay-tcp", qfpay.WireTCP), onPrivat()}
+	return []subject{
+		onECRVN(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onSSIWeb(), onSSIDocument(),
+		onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onQFPay("qfpay-tcp", qfpay.WireTCP), onPrivat(), onBPOS(),
+	}
 }
 
 func onECRVN() subject {
@@ -85,6 +88,40 @@ func onSSI(name, address string) subject {
 	}
 }
 
+// onSSIWeb has the JSON over HTTP.
+func onSSIWeb() subject {
+	s := onSSI("ssi-http", "tcp://terminal:3001")
+	s.settings = func() any {
+		d := ssi.Driver().Settings().(*ssi.Settings)
+		d.Wire = ssi.WireHTTP
+		return d
+	}
+	s.profile = ""
+	return s
+}
+
+// onSSIDocument has firmware of the document, to which no id of ours means
+// anything, where nobody can sell on the keypad.
+func onSSIDocument() subject {
+	s := onSSI("ssi-1.1.10", "")
+	s.settings = func() any {
+		d := ssi.Driver().Settings().(*ssi.Settings)
+		d.Keypad = ssi.KeypadLocked
+		return d
+	}
+	old := func(behaviours []string, but ...string) (all []string) {
+		for _, b := range behaviours {
+			if !slices.Contains(but, b) && !strings.Contains(b, "v1.1.10") {
+				all = append(all, b+"+v1.1.10")
+			}
+		}
+		return all
+	}
+	s.settled, s.doubtful = old(s.settled, "hand-after"), old(s.doubtful, "hand-sale") // position is taken for proof: that is what locked means
+	s.lost, s.half, s.dead, s.profile = s.lost+"+v1.1.10", s.half+"+v1.1.10", s.dead+"+v1.1.10", ""
+	return s
+}
+
 func onQFPay(name, wire string) subject {
 	s := subject{
 		name: name, driver: qfpay.Driver(), currency: "HKD",
@@ -95,7 +132,7 @@ func onQFPay(name, wire string) subject {
 		},
 		settled: []string{
 			"approve", "decline:1201", "cancel", "cancel-charged", "charged:6002", "charged:1143", "charged:", "lost-answer", "half-answer", "garbage", "reboot",
-			"reboot-before", "mute", "busy", "late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+split:40+marks", "lost-answer+nameless",
+			"reboot-before", "mute", "busy", "late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+split:40+marks", "lost-answer+nameless", "hand-sale", "hand-after",
 		},
 		doubtful: []string{"foreign-query", "wrong-amount"},
 		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",
@@ -130,7 +167,7 @@ func onPrivat() subject {
 // and between Confirm and its answer (confirm-mute).
 func onBPOS() subject {
 	return subject{
-		name: "bpos", driver: bpos.Driver(), currency: "UAH", positional: true, fulfil: 10 * time.Second, stride: 7,
+		name: "bpos", driver: bpos.Driver(), currency: "UAH", positional: true, fulfil: 10 * time.Second, longest: time.Minute,
 		settings: func() any {
 			s := bpos.Driver().Settings().(*bpos.Settings)
 			s.Keypad, s.ConfirmWait = bpos.KeypadLocked, 40*time.Second
@@ -151,6 +188,13 @@ func (s subject) has(op payment.Operation) bool { return slices.Contains(s.drive
 
 func (s subject) money(minor int64) payment.Money {
 	return payment.Money{Minor: minor, Currency: s.currency}
+}
+
+func (s subject) lasts() time.Duration {
+	if s.longest == 0 {
+		return 30 * time.Second
+	}
+	return s.longest
 }
 
 func (s subject) within() time.Duration {

@@ -29,6 +29,7 @@ func (l *lane) conclude(ctx context.Context, term link.Terminal, rec payment.Rec
 		return nil
 	}
 	l.forget(rec)
+	l.afterwards(rec)
 	if confirm {
 		return l.confirm(ctx, term, rec)
 	}
@@ -93,6 +94,9 @@ func (g *Gateway) finish(b *batch, rec *payment.Record, o payment.Outcome) {
 	event := payment.EventFinal
 	if rec.Operation == payment.Reconciliation {
 		event = payment.EventReconciliation
+	}
+	if o.Result == payment.Unreversed {
+		b.announce(payment.EventUnreversed, *rec)
 	}
 	b.announce(event, *rec)
 	g.takeBack(b, *rec)

@@ -35,7 +35,8 @@ type lane struct {
 	toSend    map[payment.ID]bool            // begun, and certainly not sent: nobody has to be asked about it
 	sold      []sale                         // approved in the last 24 hours, for the cap
 	reconcile reconcileState
-	failures  int  // connections that failed in a row
+	failures  int // connections that failed in a row
+	climbed   climb
 	wasOnline bool // as the events say
 
 	mu      sync.Mutex
@@ -110,6 +111,7 @@ func (l *lane) run(soft, hard context.Context) {
 			continue
 		}
 		l.away(err)
+		l.climb(soft)
 		l.wait(soft, nil, l.backoff())
 	}
 }

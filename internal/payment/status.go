@@ -62,6 +62,8 @@ const (
 	AlertRetained     AlertCode = "retained-command"
 	AlertReconcile    AlertCode = "reconciliation-missed"
 	AlertOrphan       AlertCode = "terminal-missing"
+	AlertUnreachable  AlertCode = "terminal-unreachable"
+	AlertPower        AlertCode = "power-failed"
 	AlertListener     AlertCode = "listener-offline"  // the notification listener cannot have its address
 	AlertNotice       AlertCode = "notice-unreadable" // somebody who has the keys tells what nobody here understands; until a restart
 	AlertFirmware     AlertCode = "firmware-failed"

@@ -22,6 +22,7 @@ func Driver() link.Driver {
 		// and may end the wait for a Confirm.
 		Preserving: []payment.Operation{payment.Lookup},
 		CanAbort:   true,
+		Confirms:   true,
 		Settings:   func() any { return defaults() },
 		Check:      check,
 		Open:       Open,

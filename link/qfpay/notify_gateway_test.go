@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -293,5 +294,9 @@ func TestNotificationOfOthers(t *testing.T) {
 	rec, err := k.store.Find(payment.External("qfpay", m["syssn"]))
 	if err != nil || rec.State != payment.StateExternal || rec.Outcome.Result != payment.Approved || rec.Amount != hkd(700) {
 		t.Errorf("got %+v, %v", rec, err)
+	}
+	events, err := k.store.Pending("local", 100)
+	if err != nil || !slices.ContainsFunc(events, func(e payment.Event) bool { return e.Type == payment.EventExternal }) {
+		t.Errorf("it is not announced: %+v, %v", events, err)
 	}
 }

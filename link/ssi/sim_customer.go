@@ -147,7 +147,7 @@ func (s *Simulator) restart(c command) reply {
 	s.halt()
 	s.step, s.booting, s.starts = nil, true, append(s.starts, c.Method)
 	s.power.Go(func() {
-		s.power.Wait(paces * s.pace)
+		s.power.Wait(max(time.Second, paces*s.pace)) // nobody starts in no time
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.booting, s.status = false, statusIdle; s.mood.hopeless {

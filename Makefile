@@ -14,6 +14,7 @@ BENCH    ?= .
 BENCHTIME ?= 1s
 HISTORY  ?= 0
 KILLS    ?= 1000
+HOSTILE  ?= 10000
 TARGETS  ?= arm64 armv7 armv6 amd64
 
 .PHONY: help
@@ -99,6 +100,10 @@ rig: ## the release binary in a QEMU machine with Debian's kernel: USB, UARTs, p
 .PHONY: rig-all
 rig-all: ## the same on every architecture, with every moment at which a plug can be pulled
 	RIG=all go test -v -count=1 -timeout 120m -run TestRig ./internal/rig
+
+.PHONY: hostile
+hostile: ## HOSTILE (10000) bad requests against the notification listener of a box that sells: memory, sales, answers
+	HOSTILE=$(HOSTILE) go test -v -count=1 -timeout 60m -run 'Hostile|SameBytes' ./internal/notify
 
 .PHONY: bench
 bench: ## the goals of docs/performance.md and all other benchmarks: BENCH=pattern, BENCHTIME (1s), HISTORY=payments in the journal (0), HISTORY_DIR keeps them

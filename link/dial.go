@@ -29,7 +29,11 @@ func (a Address) Dial(ctx context.Context) (Conn, error) {
 	}
 	switch a.scheme {
 	case schemeSerial:
-		p, err := serialio.Open(a.serial)
+		open := serialio.Open
+		if a.periph {
+			open = serialio.OpenUART
+		}
+		p, err := open(a.serial)
 		if err != nil {
 			return nil, err // not p, which would be a Conn that is not nil
 		}
@@ -108,6 +112,12 @@ func (c tcpConn) closed(op string, err error) error {
 
 // USB is the vendor and product id of a usb address, 0 where it has none.
 func (a Address) USB() (vendor, product uint16) { return a.usb.Vendor, a.usb.Product }
+
+// USBSerial is the serial number that a usb address asks for, "" for none.
+func (a Address) USBSerial() string { return a.usb.Serial }
+
+// USBPort is the port that a usb address asks for, "" for none.
+func (a Address) USBPort() string { return a.usb.Port }
 
 // Device is the key under which two lanes find out that they have the same
 // device: the resolved path of a serial port, host and port of a network

@@ -21,6 +21,7 @@ const maxAddress = 1024
 
 const (
 	schemeSerial = "serial"
+	schemeUART   = "uart"
 	schemeUSB    = "usb"
 	schemeTCP    = "tcp"
 	schemeHTTP   = "http"
@@ -36,6 +37,7 @@ type Address struct {
 	host   string   // host:port of tcp, http and https
 	url    *url.URL // of http, https and sim
 	serial serialio.Options
+	periph bool // of serial: open it through periph
 	usb    usbhid.Options
 }
 
@@ -60,6 +62,9 @@ func (a Address) URL() *url.URL {
 //	serial:///dev/serial/by-id/usb-X?baud=9600   or the bare path
 //	    baud=115200 bits=8 parity=none|odd|even|mark|space stop=1|2
 //	    flow=none|rtscts dtr=on|off rts=on|off
+//	    rs485=rts-high|rts-low   enable=GPIO17 reset=GPIO22 power=!GPIO27
+//	    wake=dtr-off,200ms,dtr-on
+//	uart:///dev/ttyAMA0                          the same, opened through periph's uartreg
 //	usb:0b00:0080?serial=123&port=1-1.4          USB vendor and product ids, in hex
 //	    the same baud, bits, parity and stop; usb:?port=1-1.4 for any ids
 //	    as=acm|bulk|hid interface=0..255, else the first part that carries bytes;
@@ -103,12 +108,15 @@ func parseAddress(s string) (Address, error) {
 	switch scheme {
 	case schemeSerial:
 		err = a.parseSerial(rest)
+	case schemeUART: // a serial port in every other respect
+		a.scheme, a.periph = schemeSerial, true
+		err = a.parseSerial(rest)
 	case schemeUSB:
 		err = a.parseUSB(rest)
 	case schemeTCP, schemeHTTP, schemeHTTPS, schemeSim:
 		err = a.parseURL()
 	default:
-		err = fmt.Errorf("scheme %q is unknown; there are serial, usb, tcp, http, https and sim", scheme)
+		err = fmt.Errorf("scheme %q is unknown; there are serial, uart, usb, tcp, http, https and sim", scheme)
 	}
 	return a, err
 }
@@ -124,7 +132,7 @@ func (a *Address) parseSerial(s string) error {
 		return errors.New("the path of a serial port begins with a slash: serial:///dev/ttyUSB0")
 	}
 	a.serial.Path = path.Clean(s)
-	q, err := parseQuery(raw, "baud", "bits", "parity", "stop", "flow", "dtr", "rts")
+	q, err := parseQuery(raw, "baud", "bits", "parity", "stop", "flow", "dtr", "rts", "rs485", "enable", "reset", "power", "wake")
 	if err != nil {
 		return err
 	}
@@ -156,8 +164,45 @@ func (a *Address) parseSerial(s string) error {
 	if o.RTSOff && o.Flow == serialio.FlowRTSCTS {
 		return errors.New("rts=off and flow=rtscts exclude each other")
 	}
+	return a.parseControl(q)
+}
+
+// parseControl reads the keys of what is around a port: GPIO lines, RS485, and
+// how the terminal is woken.
+func (a *Address) parseControl(q map[string]string) error {
+	o := &a.serial
+	if q["rs485"] != "" {
+		high, err := oneOf(q, "rs485", "rts-high", "rts-low")
+		if err != nil {
+			return err
+		}
+		o.RS485 = serialio.RS485{On: true, RTSLow: high == 1}
+		if o.Flow == serialio.FlowRTSCTS {
+			return errors.New("rs485 and flow=rtscts exclude each other")
+		}
+	}
+	o.Lines = serialio.Lines{Enable: q["enable"], Reset: q["reset"], Power: q["power"]}
+	o.Wake = q["wake"]
+	steps, err := serialio.ParseWake(o.Wake)
+	if err != nil {
+		return fmt.Errorf("wake=%s: %w", o.Wake, err)
+	}
+	for _, s := range steps {
+		if s.Line == "reset" && o.Lines.Reset == "" {
+			return errors.New("wake has a reset: name its line with reset=")
+		}
+	}
 	return nil
 }
+
+// PowerLine is the GPIO line that cuts the terminal's power, "" for none.
+func (a Address) PowerLine() string { return a.serial.Lines.Power }
+
+// ResetLine is the GPIO line that resets the terminal, "" for none.
+func (a Address) ResetLine() string { return a.serial.Lines.Reset }
+
+// SerialPath is the path of a serial address as configured, "" for others.
+func (a Address) SerialPath() string { return a.serial.Path }
 
 // parseUSB reads what follows "usb:".
 func (a *Address) parseUSB(s string) error {

@@ -242,6 +242,11 @@ type Driver struct {
 	// without destroying evidence. Lookup always may.
 	Preserving []payment.Operation
 
+	// Confirms says that terminals of this protocol take back what is not
+	// confirmed: their Terminal is a [Confirmer]. While one is away nobody can ask
+	// it, so the gateway has to know before.
+	Confirms bool
+
 	// CanAbort says whether the protocol can stop a payment from this side.
 	CanAbort bool
 

@@ -20,6 +20,15 @@
 // sees no last close, and neither hangs up nor drops DTR. The library's list of
 // ports is never asked for: it opens and reconfigures every ttyS there is.
 //
+// # Around a port
+//
+// GPIO lines (a transceiver's enable, a terminal's reset and power) are driven
+// through periph's gpioioctl, RS485 by the kernel's driver (TIOCSRS485). periph
+// has no UART of its own that works on Linux; [UART] is one, over [Open].
+// Two things of gpioioctl are avoided: reading a line that is an output makes it
+// an input, and a line's first output is low for a moment before it is what was
+// asked for. So lines are never read, and Power cuts rather than gives.
+//
 // # Identity
 //
 // A name below /dev/serial/by-id or by-path follows the adapter through

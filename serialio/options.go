@@ -22,6 +22,9 @@ type Options struct {
 	Flow     Flow     //
 	DTROff   bool     // leave DTR low; a port without modem lines refuses
 	RTSOff   bool     // leave RTS low; not together with FlowRTSCTS
+	RS485    RS485    // of the kernel's driver; not together with FlowRTSCTS
+	Lines    Lines    // GPIO lines around the port
+	Wake     string   // steps played when the port is opened: [ParseWake]
 }
 
 // Parity of a character.
@@ -104,6 +107,22 @@ func (o Options) check() error {
 	}
 	if o.RTSOff && o.Flow == FlowRTSCTS {
 		errs = append(errs, errors.New("RTS cannot be held low and do flow control"))
+	}
+	if o.RS485.On && o.Flow == FlowRTSCTS {
+		errs = append(errs, errors.New("RTS cannot do both flow control and RS485"))
+	}
+	if err := o.RS485.check(); err != nil {
+		errs = append(errs, err)
+	}
+	steps, err := ParseWake(o.Wake)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("wake %q: %w", o.Wake, err))
+	}
+	for _, s := range steps {
+		if s.Line == "reset" && o.Lines.Reset == "" {
+			errs = append(errs, errors.New("wake has a reset, and no line for it is named"))
+			break
+		}
 	}
 	return errors.Join(errs...)
 }

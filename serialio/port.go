@@ -22,6 +22,8 @@ type Port struct {
 	path string // the device itself, /dev/ttyUSB0
 	name string // as given, for errors
 	file *os.File
+	opt  Options
+	gpio lines // until it is closed or lost
 
 	writing sync.Mutex // held while a Write runs, and by Close while it discards
 
@@ -30,9 +32,9 @@ type Port struct {
 	lost   error // why the line is gone; the descriptor is closed
 }
 
-// Open opens a port, takes it for this process and sets its line. It never
-// waits: not for a carrier, not for another process. Bytes received before
-// Open are discarded.
+// Open opens a port, takes it for this process, sets its line, and plays
+// Options.Wake. It waits for nothing else: not for a carrier, not for another
+// process. Bytes received before Open are discarded.
 //
 // The error wraps fs.ErrNotExist, fs.ErrPermission or [ErrInUse] where that is
 // the reason, and says what to do.
@@ -75,7 +77,7 @@ func openNonblocking(path string) (int, error) {
 
 // take makes a Port of a descriptor, or closes it.
 func take(fd int, path string, o Options) (*Port, error) {
-	p := &Port{path: path, name: o.Path}
+	p := &Port{path: path, name: o.Path, opt: o}
 	locked := false
 	err := func() error {
 		if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
@@ -97,13 +99,26 @@ func take(fd int, path string, o Options) (*Port, error) {
 		if err := unix.IoctlSetInt(fd, unix.TIOCEXCL, 0); err != nil {
 			return fmt.Errorf("take the port: %w", err)
 		}
+		if o.RS485.On {
+			if err := o.RS485.set(fd); err != nil {
+				return err
+			}
+		}
+		var err error
+		if p.gpio, err = o.raise(fd); err != nil {
+			return err
+		}
 		if err := unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH); err != nil {
 			return fmt.Errorf("discard old input: %w", err)
 		}
 		return nil
 	}()
 	if err != nil {
+		p.gpio.drop()
 		if locked { // else the flag and the lock are somebody else's
+			if o.RS485.On {
+				clearRS485(fd)
+			}
 			release(fd)
 		}
 		unix.Close(fd)
@@ -111,6 +126,7 @@ func take(fd int, path string, o Options) (*Port, error) {
 	}
 	p.file = os.NewFile(uintptr(fd), path) // on the poller, since fd does not block
 	if err := p.file.SetDeadline(time.Time{}); err != nil {
+		p.gpio.drop()
 		p.file.Close()
 		return nil, fmt.Errorf("the device has no deadlines: %w", err)
 	}
@@ -189,14 +205,19 @@ func (p *Port) Close() error {
 	}
 	p.mu.Unlock()
 	if lost {
+		p.gpio.drop()
 		return nil
 	}
 
 	p.writing.Lock() // from here on nobody adds output
 	p.control(func(fd int) { unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH) })
+	if p.opt.RS485.On {
+		p.control(clearRS485)
+	}
 	p.control(release)
 	p.writing.Unlock()
 	err := p.file.Close()
+	p.gpio.drop()
 	if errors.Is(err, os.ErrClosed) {
 		return nil // a Read found the line gone meanwhile
 	}

@@ -101,7 +101,8 @@ type onTerminal struct {
 
 type reconcileCmd struct {
 	onTerminal
-	ID string `name:"id" help:"Id of the reconciliation. Default: a new one." placeholder:"ID"`
+	Merchant string `help:"Which of the terminal's merchants, where each has a batch." placeholder:"ID"`
+	ID       string `name:"id" help:"Id of the reconciliation. Default: a new one." placeholder:"ID"`
 }
 
 func (reconcileCmd) Help() string {
@@ -118,7 +119,7 @@ func (r *reconcileCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	req := payment.Request{ID: a.id(r.ID), Terminal: t.Name, Operation: payment.Reconciliation}
+	req := payment.Request{ID: a.id(r.ID), Terminal: t.Name, Merchant: r.Merchant, Operation: payment.Reconciliation}
 	fmt.Fprintf(a.Err, "reconciliation %s on %s\n", req.ID, t.Name)
 	return a.carryOut(c, payment.Command{Verb: payment.VerbReconcile, Request: req}, r.JSON)
 }

@@ -28,11 +28,12 @@ type Table struct {
 	Socket string `help:"Socket of the running gateway. Default: the one the configuration names, then the demo's." env:"TILLGATE_SOCKET" placeholder:"PATH"`
 	Config string `help:"Configuration file." env:"TILLGATE_CONFIG" default:"/etc/tillgate/tillgate.yaml" placeholder:"FILE"`
 
-	Run      runCmd      `cmd:"" group:"Box" help:"Run the gateway."`
-	Demo     demoCmd     `cmd:"" group:"Box" help:"Run everything with nothing configured, against a simulated terminal."`
-	Broker   brokerCmd   `cmd:"" hidden:"" help:"Be the embedded broker; started by the gateway."`
-	Doctor   doctorCmd   `cmd:"" group:"Box" help:"Find out why it does not work."`
-	Discover discoverCmd `cmd:"" group:"Box" help:"Find ports and USB devices that may be terminals."`
+	Run         runCmd         `cmd:"" group:"Box" help:"Run the gateway."`
+	Demo        demoCmd        `cmd:"" group:"Box" help:"Run everything with nothing configured, against a simulated terminal."`
+	Broker      brokerCmd      `cmd:"" hidden:"" help:"Be the embedded broker; started by the gateway."`
+	RecoverStep recoverStepCmd `cmd:"" hidden:"" help:"Do one step of recovery as root; started by systemd."`
+	Doctor      doctorCmd      `cmd:"" group:"Box" help:"Find out why it does not work."`
+	Discover    discoverCmd    `cmd:"" group:"Box" help:"Find ports and USB devices that may be terminals."`
 
 	Pay       payCmd       `cmd:"" group:"Payments" help:"Charge a card."`
 	Reverse   reverseCmd   `cmd:"" group:"Payments" help:"Take a payment back."`
@@ -50,11 +51,24 @@ type Table struct {
 	Events    eventsCmd    `cmd:"" group:"Box" help:"Show events, and follow them."`
 	Contract  contractCmd  `cmd:"" group:"Workbench" help:"Print the MQTT contract as an AsyncAPI 3 document."`
 	Wire      wireCmd      `cmd:"" group:"Workbench" help:"Explain captured bytes."`
-	Sim       simCmd       `cmd:"" group:"Workbench" help:"Be a terminal without hardware."`
+	Sim       simCmd       `cmd:"" group:"Workbench" help:"Be a terminal, or a service that tells, without either."`
+	Certify   certifyCmd   `cmd:"" group:"Workbench" help:"Find the profile that opens a captured notification."`
 	Settings  configCmd    `cmd:"" name:"config" group:"Box" help:"Check and explain the configuration."`
 	FirstBoot firstBootCmd `cmd:"" name:"firstboot" hidden:"" help:"Prepare a new box; run once by its own unit."`
 	Firmware  firmwareCmd  `cmd:"" group:"Box" help:"Update this box, and see how it went."`
 	Version   versionCmd   `cmd:"" group:"Box" help:"Tell what this program is made of."`
+
+	Refund       refundCmd       `cmd:"" group:"Payments" help:"Give money back for an earlier payment."`
+	Preauthorize preauthorizeCmd `cmd:"" group:"Payments" help:"Reserve an amount on a card."`
+	Complete     completeCmd     `cmd:"" group:"Payments" help:"Take what was reserved, or less."`
+	CashAdvance  cashAdvanceCmd  `cmd:"" group:"Payments" help:"Give out cash for a card."`
+	Deposit      depositCmd      `cmd:"" group:"Payments" help:"Pay in to a card."`
+	Balance      balanceCmd      `cmd:"" group:"Payments" help:"Ask for the balance of a card."`
+
+	Totals   totalsCmd   `cmd:"" group:"Terminals" help:"Show the totals of a terminal's open batch."`
+	Diagnose diagnoseCmd `cmd:"" group:"Terminals" help:"Ask a terminal how it is."`
+	Print    printCmd    `cmd:"" group:"Terminals" help:"Print a receipt, totals, the journal or a document."`
+	Restart  restartCmd  `cmd:"" group:"Terminals" help:"Restart a terminal's payment application, or the terminal."`
 }
 
 // Streams are the three standard streams.
@@ -86,7 +100,7 @@ func Main(ctx context.Context, args []string, s Streams, p Parts) int {
 		kong.Name("tillgate"), kong.Description("The payment gateway inside a kiosk."),
 		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { panic(left(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Summary: true}),
-		kong.Vars{"drivers": strings.Join(names(p.Drivers), ", ")},
+		kong.Vars{"drivers": strings.Join(names(p.Drivers), ", "), "notifiers": strings.Join(notifiers(p.Drivers), ", ")},
 	)
 	if err != nil {
 		fmt.Fprintln(s.Err, "tillgate:", err)

@@ -94,6 +94,7 @@ func (a *app) examine(say func(finding), probe bool) {
 		a.checkTerminal(say, t, running, probe)
 	}
 	a.checkBrokers(say, c, client != nil)
+	checkNotify(say, c, client != nil)
 }
 
 func checkClock(say func(finding)) {
@@ -236,8 +237,7 @@ func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[strin
 		return
 	}
 	if address.Scheme() == "serial" {
-		path, _, _ := strings.Cut(strings.TrimPrefix(t.Address, "serial://"), "?")
-		if f := port(t.Name, path); f.Level != good {
+		if f := port(t.Name, address.SerialPath()); f.Level != good {
 			say(f)
 			return
 		} else {

@@ -100,7 +100,11 @@ var speeds = []int{115200, 9600, 57600, 38400, 19200}
 // probeLine tries the terminal's protocol at other speeds, then the other protocols
 // with their defaults. Opening only asks; nothing that is sent moves money.
 func (a *app) probeLine(say func(finding), t config.Terminal) {
-	path, query, _ := strings.Cut(strings.TrimPrefix(t.Address, "serial://"), "?")
+	of, err := link.ParseAddress(t.Address)
+	if err != nil {
+		return
+	}
+	_, query, _ := strings.Cut(t.Address, "?")
 	var rest []string
 	for pair := range strings.SplitSeq(query, "&") {
 		if pair != "" && !strings.HasPrefix(pair, "baud=") {
@@ -120,7 +124,7 @@ func (a *app) probeLine(say func(finding), t config.Terminal) {
 			}
 		}
 		for _, baud := range speeds {
-			address := fmt.Sprintf("serial://%s?%s", path, strings.Join(append([]string{fmt.Sprintf("baud=%d", baud)}, rest...), "&"))
+			address := fmt.Sprintf("serial://%s?%s", of.SerialPath(), strings.Join(append([]string{fmt.Sprintf("baud=%d", baud)}, rest...), "&"))
 			parsed, err := link.ParseAddress(address)
 			if err != nil {
 				continue

@@ -23,6 +23,8 @@ type payCmd struct {
 	Currency     string        `help:"Currency of the amount; refused if it is not the terminal's." placeholder:"CODE"`
 	Timeout      time.Duration `help:"How long the customer has to present a card." placeholder:"TIME"`
 	FulfilWithin time.Duration `help:"Keep the payment reversible until the goods are granted, this long at most." placeholder:"TIME"`
+	Cashback     string        `help:"Part of the amount that is given out in cash, in the major unit." placeholder:"AMOUNT"`
+	Merchant     string        `help:"Which of the terminal's merchants is paid, where it has several." placeholder:"ID"`
 	Split        bool          `help:"Pay a further part of an order that has been paid in part."`
 	JSON         bool          `name:"json" help:"Print the outcome as JSON."`
 }
@@ -55,8 +57,12 @@ func (p *payCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("amount %q: %w", p.Amount, err)
 	}
+	cash, err := cashback(p.Cashback, amount)
+	if err != nil {
+		return err
+	}
 	r := payment.Request{
-		ID: a.id(p.ID), Order: p.Order, Terminal: t.Name, Operation: payment.Purchase, Amount: amount,
+		ID: a.id(p.ID), Cashback: cash, Merchant: p.Merchant, Order: p.Order, Terminal: t.Name, Operation: payment.Purchase, Amount: amount,
 		Timeout: payment.InMillis(p.Timeout), FulfilWithin: payment.InMillis(p.FulfilWithin), Split: p.Split,
 	}
 	fmt.Fprintf(a.Err, "payment %s: %s on %s\n", r.ID, amount, t.Name)
@@ -243,6 +249,8 @@ func (a *app) outcome(r payment.Record, asJSONOnly bool) error {
 		fmt.Fprintf(a.Err, "Goods wait for a grant: tillgate dispense %s\n", r.ID)
 	case r.State == payment.StateInDoubt:
 		return &exit{exitDoubt, fmt.Sprintf("nobody knows yet whether money moved. Do not charge again.\nThe gateway goes on asking the terminal: tillgate lookup %s\nWhen a person knows (slip, bank): tillgate resolve %s --result approved|failed --by NAME --reason TEXT", r.ID, r.ID)}
+	case r.State == payment.StateFinal && r.Outcome.Result == payment.Unreversed && r.Outcome.Pending:
+		return &exit{exitDoubt, "the customer has paid and got nothing. The terminal gives the money back when its batch is closed: tillgate reconcile"}
 	case r.State == payment.StateFinal && r.Outcome.Result == payment.Unreversed:
 		return &exit{exitDoubt, "the money could not be given back from here: give it back by hand, at the counter or through the bank"}
 	case r.State == payment.StateFinal && !r.Outcome.Result.Paid():

@@ -15,7 +15,6 @@ import (
 	"tillgate/internal/config"
 	"tillgate/internal/control"
 	"tillgate/internal/gateway"
-	"tillgate/internal/notify"
 	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/mqtt"
@@ -93,7 +92,7 @@ type box struct {
 	edges   []*mqtt.Edge
 	before  uint64 // newest event of earlier runs
 	socket  *control.Server
-	notices *notify.Server // nil: nobody tells by himself
+	notices *listener // nil: nobody tells by himself
 	sims    []link.Simulator
 	hotplug hotplug
 }
@@ -120,8 +119,7 @@ func (b *box) run(ctx context.Context) (err error) {
 	}
 	others.start("control socket", fail, func() error { return b.socket.Serve(rest) })
 	if b.notices != nil {
-		others.start("notification listener", fail, func() error { return b.notices.Serve(rest) })
-		b.log.Info("listening for notifications", "address", b.notices.Addr().String(), "senders", len(b.config.Notify.Senders))
+		others.start("notification listener", fail, func() error { return b.notices.run(rest, b) })
 	}
 	for _, e := range b.edges {
 		edges.start("mqtt", fail, func() error {
@@ -133,10 +131,13 @@ func (b *box) run(ctx context.Context) (err error) {
 			return e.Run(edging)
 		})
 	}
+	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
+	if b.config.PowerFail != "" {
+		others.start("power-fail input", fail, func() error { return b.watchPower(rest) })
+	}
 	if b.updates != nil {
 		others.start("updates", fail, func() error { return b.updates.run(rest) })
 	}
-	others.start("hot-plug", fail, func() error { b.hotplug.run(rest); return nil })
 	var lanes group
 	lanes.start("gateway", fail, func() error { return b.gateway.Run(ctx) })
 	watching := make(chan struct{})
@@ -255,9 +256,7 @@ func (b *box) close() error {
 	for _, s := range b.sims {
 		errs = append(errs, s.Close())
 	}
-	if b.notices != nil {
-		_ = b.notices.Close() // after Serve it is closed already
-	}
+	b.notices.close()
 	if b.journal != nil {
 		errs = append(errs, b.journal.Close())
 	}

@@ -28,6 +28,8 @@ type simCmd struct {
 	Currency string        `help:"Currency of the terminal. Default: the usual one of the protocol." placeholder:"CODE"`
 	Pace     time.Duration `default:"1s" help:"How long the customer takes at each stage." placeholder:"TIME"`
 	Verbose  bool          `short:"v" help:"Tell more."`
+
+	Tell tellFlags `embed:"" group:"A protocol that only tells"`
 }
 
 func (simCmd) Help() string {
@@ -39,13 +41,21 @@ func (simCmd) Help() string {
     tillgate sim qfpay --usbip --usb-as bulk
     sudo tillgate sim ecrvn --usbip --attach
 
-With --usbip the kernel sees a USB device and gives it its own driver, or libusb. Only root may plug one in: either this program does it (--attach), or it stays an ordinary user's and 'sudo usbip attach' does.`
+With --usbip the kernel sees a USB device and gives it its own driver, or libusb. Only root may plug one in: either this program does it (--attach), or it stays an ordinary user's and 'sudo usbip attach' does.
+
+A protocol that only tells, such as zengi, is simulated by its sender: it posts to the listener of the configuration, with the keys that are named there, says what was answered, and ends. Exit status 1 if something genuine was refused, or something forged taken.
+
+    tillgate sim zengi --config tillgate.yaml --payment A1 --amount 123456
+    tillgate sim zengi --config tillgate.yaml --script void-first,wrong-sign,approve+replay:3`
 }
 
 func (s *simCmd) Run(a *app) error {
 	driver, err := a.driver(s.Driver)
 	if err != nil {
 		return err
+	}
+	if driver.Notifies() {
+		return s.tell(a, driver)
 	}
 	if driver.Simulate == nil {
 		return fmt.Errorf("the driver %s has no simulator", driver.Name)

@@ -25,6 +25,7 @@ type Config struct {
 
 	MQTT            MQTT       `yaml:"mqtt" jsonschema_description:"Where commands come from and events go to."`
 	Notify          Notify     `yaml:"notify" jsonschema_description:"The listener for services that tell by themselves what became of a transaction."`
+	PowerFail       string     `yaml:"power_fail" jsonschema_description:"GPIO line that is active while the box runs on its battery, like GPIO4 or !gpiochip0:4 (active low). Nothing is sold meanwhile. Default: none."`
 	AllowSimulation bool       `yaml:"allow_simulation" jsonschema_description:"Allow sim:// terminals beside real ones. Never in a shop."`
 	Terminals       []Terminal `yaml:"terminals" jsonschema:"required,minItems=1,maxItems=32" jsonschema_description:"The card terminals of this box."`
 
@@ -85,9 +86,11 @@ type Terminal struct {
 	Device    string    `yaml:"device" jsonschema_description:"Names the physical device where two terminals share one. Default: the address."`
 	Longest   Duration  `yaml:"longest" jsonschema_description:"How long a payment can last on this terminal: card wait, PIN and bank together. Until then nobody says 'not found'."`
 	Timeout   Duration  `yaml:"timeout" jsonschema_description:"How long a customer has to present a card, where a command does not say."`
+	Heartbeat Duration  `yaml:"heartbeat" jsonschema_description:"How often an idle terminal is asked whether it is still there."`
 	Partial   string    `yaml:"partial" jsonschema:"enum=reverse,enum=accept" jsonschema_description:"What becomes of an approval for less than was asked."`
 	Offline   string    `yaml:"offline" jsonschema:"enum=accept,enum=reverse" jsonschema_description:"What becomes of an approval that the terminal gave without its bank."`
 	Reconcile Reconcile `yaml:"reconcile" jsonschema_description:"When the batch is closed without being asked. Default: never."`
+	Recovery  Recovery  `yaml:"recovery" jsonschema_description:"What is done when the terminal stays away, beside opening it again and again."`
 	Profile   Profile   `yaml:"profile" jsonschema_description:"Settings of the driver."`
 
 	// What the keys above mean, filled by [Load].
@@ -105,6 +108,32 @@ type Reconcile struct {
 	At      string   `yaml:"at" jsonschema:"pattern=^([01][0-9]|2[0-3]):[0-5][0-9]$" jsonschema_description:"Time of day, local, like \"03:00\". Quote it."`
 	Window  Duration `yaml:"window" jsonschema_description:"How long it is tried again while the terminal is busy or offline."`
 	CatchUp bool     `yaml:"catch_up" jsonschema_description:"Make up for a missed one at the next start."`
+}
+
+// Recovery is the ladder that is climbed for a terminal that stays away.
+type Recovery struct {
+	Steps    []string `yaml:"steps" jsonschema:"maxItems=7,enum=drain,enum=rebind,enum=usb-reset,enum=hub-power,enum=relay,enum=reset,enum=restart" jsonschema_description:"In this order: drain what the line says, rebind the kernel's driver, usb-reset (authorisation off and on), hub-power (the hub's port off and on), relay (the address's power= line), reset (its reset= line), restart (by the terminal's protocol)."`
+	After    Duration `yaml:"after" jsonschema_description:"So long away before the first step."`
+	Every    Duration `yaml:"every" jsonschema_description:"Between two steps."`
+	PerDay   int      `yaml:"per_day" jsonschema:"minimum=1,maximum=100" jsonschema_description:"Most steps in 24 hours."`
+	USBPort  string   `yaml:"usb_port" jsonschema_description:"Port of the USB device, like 1-1.4. Default: where it is plugged in now."`
+	PowerOff Duration `yaml:"power_off" jsonschema_description:"How long relay cuts the power."`
+}
+
+// The steps of a [Recovery].
+const (
+	StepDrain    = "drain"
+	StepRebind   = "rebind"
+	StepUSBReset = "usb-reset"
+	StepHubPower = "hub-power"
+	StepRelay    = "relay"
+	StepReset    = "reset"
+	StepRestart  = "restart"
+)
+
+// RecoverySteps lists them, gentlest first.
+func RecoverySteps() []string {
+	return []string{StepDrain, StepRebind, StepUSBReset, StepHubPower, StepReset, StepRelay, StepRestart}
 }
 
 // Local says whether the embedded broker runs.
@@ -137,7 +166,9 @@ func Default() Config {
 
 func (t *Terminal) setDefaults() {
 	t.Longest, t.Timeout = Duration(link.DefaultLongest), Duration(payment.DefaultTimeout)
+	t.Heartbeat = Duration(30 * time.Second)
 	t.Partial, t.Offline = "reverse", "accept"
+	t.Recovery = Recovery{Steps: []string{}, After: Duration(time.Minute), Every: Duration(2 * time.Minute), PerDay: 12, PowerOff: Duration(5 * time.Second)}
 	t.Reconcile = Reconcile{Window: Duration(2 * time.Hour), CatchUp: true}
 }
 

@@ -202,3 +202,13 @@ func loopback(address string) bool {
 	a, aerr := netip.ParseAddr(host)
 	return err == nil && (host == "localhost" || (aerr == nil && a.IsLoopback()))
 }
+
+// Fill decodes text, YAML as under profile, into a driver's settings. The error
+// is [Problems].
+func Fill(settings any, text string) error {
+	b := &book{file: "settings", lines: map[string]int{}}
+	if node := b.parse([]byte(text)); node != nil {
+		b.decodeProfile("", node, settings)
+	}
+	return b.err()
+}

@@ -32,6 +32,7 @@ func (b *book) checkTerminals(c *Config, drivers []link.Driver) {
 		b.checkAddress(at+".address", t)
 		b.checkAmounts(at, t)
 		b.checkTimes(at, t, c.AllowSimulation)
+		b.checkRecovery(at+".recovery", t, c.AllowSimulation)
 		b.oneOf(at+".partial", t.Partial, "reverse", "accept")
 		b.oneOf(at+".offline", t.Offline, "accept", "reverse")
 		if !t.Simulated() && real == "" {
@@ -89,7 +90,7 @@ func (b *book) checkAddress(path string, t *Terminal) {
 	switch {
 	case err != nil:
 		kind, _, _ := strings.Cut(t.Address, ":")
-		b.add(path, "%v%s", err, suggest(kind, []string{"serial", "usb", "tcp", "http", "https", "sim"}))
+		b.add(path, "%v%s", err, suggest(kind, []string{"serial", "uart", "usb", "tcp", "http", "https", "sim"}))
 	case address.Scheme() != "sim":
 	case address.URL().Host != t.Driver:
 		b.add(path, "%s is not a simulator of the driver: write sim://%s", quote(t.Address), t.Driver)
@@ -147,6 +148,7 @@ func shortest(simulation bool) Duration {
 func (b *book) checkTimes(at string, t *Terminal, simulation bool) {
 	b.duration(at+".longest", t.Longest, shortest(simulation), Duration(30*time.Minute))
 	b.duration(at+".timeout", t.Timeout, Duration(time.Second), Duration(payment.MaxTimeout))
+	b.duration(at+".heartbeat", t.Heartbeat, Duration(5*time.Second), Duration(10*time.Minute))
 	if !b.has(at+".timeout") && !b.has(at+".longest") && t.Timeout > t.Longest {
 		b.add(at+".timeout", "is longer than longest (%v), which includes it", t.Longest)
 	}

@@ -157,7 +157,7 @@ func (b *box) start() {
 	}
 	g, err := gateway.New(gateway.Options{Journal: journal, Now: b.now, IDWindow: 100 * 365 * 24 * time.Hour, Terminals: []gateway.Terminal{{
 		Name: "t1", Driver: driver, MaxAmount: b.on.money(1e6), Pace: 500 * time.Millisecond,
-		Link: link.Config{Address: b.on.address, Currency: b.on.currency, Longest: 30 * time.Second, Dial: b.dial, Settings: b.on.settings()},
+		Link: link.Config{Address: b.on.address, Currency: b.on.currency, Longest: b.on.lasts(), Dial: b.dial, Settings: b.on.settings()},
 	}}})
 	if err != nil {
 		b.t.Fatal(err)

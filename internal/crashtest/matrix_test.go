@@ -19,9 +19,19 @@ type cell struct {
 	violations []string
 }
 
-// sample is which of the cells are played: all where stride is 1, else each
-// stride-th from an offset. Scenes are always played unbroken.
-type sample struct{ stride, offset int }
+// sample is which of the cells are played: so many breaks of each scene, evenly
+// spread, and others at each offset; all if breaks is 0. Scenes are always played
+// unbroken.
+type sample struct{ breaks, offset int }
+
+// has says whether the i-th of n breaks is played.
+func (s sample) has(i, n int) bool {
+	if s.breaks == 0 || n <= s.breaks {
+		return true
+	}
+	step := (n + s.breaks - 1) / s.breaks
+	return i%step == s.offset%step
+}
 
 // matrix plays every scene of a subject unbroken; then cut at every durable
 // write; then with a disk that fails at every durable write, once and for twenty
@@ -30,14 +40,14 @@ type sample struct{ stride, offset int }
 // took place.
 func matrix(t *testing.T, on subject, mut mutation, of sample) iter.Seq[cell] {
 	return func(yield func(cell) bool) {
-		n := of.offset
 		for _, sc := range on.scenes() {
 			found, writes, operations := play(t, on, sc, mut, nil)
 			if !yield(cell{sc.String(), found}) {
 				return
 			}
-			for _, br := range breaks(writes, operations) {
-				if n++; n%of.stride != 0 {
+			all := breaks(writes, operations)
+			for i, br := range all {
+				if !of.has(i, len(all)) {
 					continue
 				}
 				found, _, _ := play(t, on, sc, mut, br.prepare)
@@ -48,6 +58,10 @@ func matrix(t *testing.T, on subject, mut mutation, of sample) iter.Seq[cell] {
 		}
 	}
 }
+
+// manyOperations is where a scene goes on with nothing but the same question again
+// and again, until the payment must be over: from here each tenth stands for all.
+const manyOperations = 200
 
 type breakage struct {
 	name    string
@@ -70,6 +84,9 @@ func breaks(writes, operations int) (all []breakage) {
 		add(func(b *box) { b.later(after, b.kill) }, "killed after %v", after)
 	}
 	for n := 1; n <= operations; n++ {
+		if n > manyOperations && n%10 != 0 {
+			continue
+		}
 		for _, after := range []bool{false, true} {
 			add(func(b *box) { b.line.at, b.line.after = n, after }, "line broken at operation %d (after %v)", n, after)
 		}
@@ -77,11 +94,11 @@ func breaks(writes, operations int) (all []breakage) {
 	return all
 }
 
-// The shares of the cells that a normal run plays, of the matrix and of the
-// search for the planted faults.
+// How many breaks of each scene a normal run plays, and the search for a planted
+// fault.
 const (
-	quickStride    = 47
-	mutationStride = 5
+	quickBreaks    = 3
+	mutationBreaks = 40
 )
 
 func everything() bool { return os.Getenv("CRASH") == "all" }
@@ -104,9 +121,9 @@ func offset(t *testing.T) int {
 // The whole of it runs with CRASH=all (make crash); a normal run plays every
 // scene unbroken and a share of the breaks, another one each time.
 func TestCrashMatrix(t *testing.T) {
-	of := sample{quickStride, offset(t)}
+	of := sample{quickBreaks, offset(t)}
 	if everything() {
-		of = sample{stride: 1}
+		of = sample{}
 	}
 	for _, on := range subjects() {
 		t.Run(on.name, func(t *testing.T) {
@@ -119,8 +136,8 @@ func TestCrashMatrix(t *testing.T) {
 				}
 			}
 			share := "every place"
-			if of.stride > 1 {
-				share = fmt.Sprintf("each %dth place; CRASH_OFFSET=%d repeats it, CRASH=all takes all", of.stride, of.offset)
+			if of.breaks > 0 {
+				share = fmt.Sprintf("%d places each; CRASH_OFFSET=%d repeats it, CRASH=all takes all", of.breaks, of.offset)
 			}
 			t.Logf("%d cells: every scene unbroken, and broken at %s", cells, share)
 		})

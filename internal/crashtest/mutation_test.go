@@ -202,7 +202,7 @@ var mutations = []mutation{
 
 // hunt plays a subject with a planted fault until the oracle notices it.
 func hunt(t *testing.T, on subject, m mutation) {
-	for c := range matrix(t, on, m, sample{stride: mutationStride}) {
+	for c := range matrix(t, on, m, sample{breaks: mutationBreaks}) {
 		if len(c.violations) > 0 {
 			t.Logf("%s: caught by %s: %v", on.name, c.name, c.violations[0])
 			return

@@ -55,9 +55,13 @@ var (
 		if rec, _ := b.store.Find("A1"); isFinal(rec) {
 			return nil // the break came before the terminal heard of it
 		}
+		if b.on.fulfil > 0 {
+			time.Sleep(time.Minute) // what waits for a confirmation is taken back by then
+		}
 		result := payment.Failed
-		if charged, _, _ := b.taken(); charged["A1"] > 0 {
-			result = payment.Approved // the person looks at the slip
+		time.Sleep(b.on.lasts()) // a person who comes later knows more
+		if _, standing, _ := b.taken(); standing["A1"] > 0 {
+			result = payment.Approved // the slip is there, and no second one that takes it back
 		}
 		resolve := about(payment.VerbResolve, "A1")
 		resolve.Result, resolve.By, resolve.Reason, resolve.Force = result, "an", "slip", true
@@ -146,7 +150,7 @@ func play(t *testing.T, on subject, sc scene, mut mutation, prepare func(*box)) 
 		b.mu.Unlock()
 		b.line.begin()
 		violations = sc.story.run(b)
-		time.Sleep(time.Minute) // what the bank approves late, it has approved by now
+		time.Sleep(2 * time.Minute) // what the bank approves late, it has approved by now
 		violations = append(violations, b.audit()...)
 		b.mu.Lock()
 		writes = b.writes

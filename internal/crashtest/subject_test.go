@@ -8,6 +8,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/bpos"
 	"tillgate/link/drivers"
 	"tillgate/link/ecrvn"
 	"tillgate/link/privat"
@@ -36,6 +37,10 @@ type subject struct {
 	// ends before the bank is asked. "" is none.
 	lost, half, dead string
 
+	// longest is how long a payment can last until it is over, with the time for
+	// which the terminal waits for a confirmation; 0 means 30 seconds.
+	longest time.Duration
+
 	// fulfil is how long goods may take; 0 means a minute. A protocol that wants
 	// approvals confirmed may have less.
 	fulfil time.Duration
@@ -46,7 +51,10 @@ type subject struct {
 }
 
 func subjects() []subject {
-	return []subject{onECRVN(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onPrivat()}
+	return []subject{
+		onECRVN(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onSSIWeb(), onSSIDocument(),
+		onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onQFPay("qfpay-tcp", qfpay.WireTCP), onPrivat(), onBPOS(),
+	}
 }
 
 func onECRVN() subject {
@@ -80,6 +88,40 @@ func onSSI(name, address string) subject {
 	}
 }
 
+// onSSIWeb has the JSON over HTTP.
+func onSSIWeb() subject {
+	s := onSSI("ssi-http", "tcp://terminal:3001")
+	s.settings = func() any {
+		d := ssi.Driver().Settings().(*ssi.Settings)
+		d.Wire = ssi.WireHTTP
+		return d
+	}
+	s.profile = ""
+	return s
+}
+
+// onSSIDocument has firmware of the document, to which no id of ours means
+// anything, where nobody can sell on the keypad.
+func onSSIDocument() subject {
+	s := onSSI("ssi-1.1.10", "")
+	s.settings = func() any {
+		d := ssi.Driver().Settings().(*ssi.Settings)
+		d.Keypad = ssi.KeypadLocked
+		return d
+	}
+	old := func(behaviours []string, but ...string) (all []string) {
+		for _, b := range behaviours {
+			if !slices.Contains(but, b) && !strings.Contains(b, "v1.1.10") {
+				all = append(all, b+"+v1.1.10")
+			}
+		}
+		return all
+	}
+	s.settled, s.doubtful = old(s.settled, "hand-after"), old(s.doubtful, "hand-sale") // position is taken for proof: that is what locked means
+	s.lost, s.half, s.dead, s.profile = s.lost+"+v1.1.10", s.half+"+v1.1.10", s.dead+"+v1.1.10", ""
+	return s
+}
+
 func onQFPay(name, wire string) subject {
 	s := subject{
 		name: name, driver: qfpay.Driver(), currency: "HKD",
@@ -90,7 +132,7 @@ func onQFPay(name, wire string) subject {
 		},
 		settled: []string{
 			"approve", "decline:1201", "cancel", "cancel-charged", "charged:6002", "charged:1143", "charged:", "lost-answer", "half-answer", "garbage", "reboot",
-			"reboot-before", "mute", "busy", "late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+split:40+marks", "lost-answer+nameless",
+			"reboot-before", "mute", "busy", "late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s", "approve+split:40+marks", "lost-answer+nameless", "hand-sale", "hand-after",
 		},
 		doubtful: []string{"foreign-query", "wrong-amount"},
 		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",
@@ -120,10 +162,39 @@ func onPrivat() subject {
 	}
 }
 
+// onBPOS has the simulator behind the line of a bridge. What is not confirmed the
+// terminal takes back: the scripts cut between result and Confirm (confirm-lost),
+// and between Confirm and its answer (confirm-mute).
+func onBPOS() subject {
+	return subject{
+		name: "bpos", driver: bpos.Driver(), currency: "UAH", positional: true, fulfil: 10 * time.Second, longest: time.Minute,
+		settings: func() any {
+			s := bpos.Driver().Settings().(*bpos.Settings)
+			s.Keypad, s.ConfirmWait = bpos.KeypadLocked, 40*time.Second
+			return s
+		},
+		settled: []string{
+			"approve", "decline:51", "cancel", "ended", "ended:1001", "charged:", "charged:68", "charged:1001", "charged:1004", "taken-back", "taken-back:1001", "lost-answer",
+			"half-answer", "garbage", "reboot", "reboot-before", "mute", "busy", "confirm-lost", "confirm-mute", "signature", "partial",
+			"late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s",
+		},
+		doubtful: []string{"swapped", "batch-closed", "wrong-amount"},
+		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",
+		profile: "{keypad: locked, confirm_wait: 31s, query_timeout: 1s, poll: 50ms}",
+	}
+}
+
 func (s subject) has(op payment.Operation) bool { return slices.Contains(s.driver.Operations, op) }
 
 func (s subject) money(minor int64) payment.Money {
 	return payment.Money{Minor: minor, Currency: s.currency}
+}
+
+func (s subject) lasts() time.Duration {
+	if s.longest == 0 {
+		return 30 * time.Second
+	}
+	return s.longest
 }
 
 func (s subject) within() time.Duration {

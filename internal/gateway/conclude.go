@@ -29,6 +29,7 @@ func (l *lane) conclude(ctx context.Context, term link.Terminal, rec payment.Rec
 		return nil
 	}
 	l.forget(rec)
+	l.afterwards(rec)
 	if confirm {
 		return l.confirm(ctx, term, rec)
 	}
@@ -94,6 +95,9 @@ func (g *Gateway) finish(b *batch, rec *payment.Record, o payment.Outcome) {
 	if rec.Operation == payment.Reconciliation {
 		event = payment.EventReconciliation
 	}
+	if o.Result == payment.Unreversed {
+		b.announce(payment.EventUnreversed, *rec)
+	}
 	b.announce(event, *rec)
 	g.takeBack(b, *rec)
 }
@@ -139,6 +143,7 @@ func (l *lane) forget(rec payment.Record) {
 	delete(l.deadlines, rec.ID)
 	delete(l.held, rec.ID)
 	delete(l.repeats, rec.ID)
+	delete(l.rungs, rec.ID)
 	delete(l.unsent, rec.ID)
 	delete(l.toSend, rec.ID)
 	l.mu.Lock()

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tillgate/internal/payment"
@@ -63,6 +64,9 @@ func (l *lane) grant(ctx context.Context, term link.Terminal, j job) error {
 }
 
 func (l *lane) confirmGrant(ctx context.Context, term link.Terminal, rec payment.Record) error {
+	if term == nil && l.cfg.Driver.Confirms {
+		return errors.New("the terminal is away, and has to be told before goods are given")
+	}
 	c, ok := term.(link.Confirmer)
 	if !ok {
 		return nil

@@ -66,6 +66,8 @@ type Terminal struct {
 	// that is away is opened at once, an idle one is asked whether it is still
 	// there. May be nil.
 	Plugged <-chan struct{}
+
+	Recovery Ladder // of a terminal that stays away
 }
 
 // Gateway routes commands to lanes and shows how the box stands. Its methods
@@ -83,6 +85,7 @@ type Gateway struct {
 	notices notices
 
 	mu         sync.Mutex
+	away       map[string]string // terminals that do not come back, and what was done
 	flights    map[payment.ID]*flight
 	lease      *time.Timer // ends a hold
 	controller chan struct{}
@@ -114,7 +117,7 @@ func New(opt Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		opt: opt, journal: opt.Journal, log: opt.Log, started: time.Now(),
-		byName: map[string]*lane{}, devices: map[string]chan struct{}{}, flights: map[payment.ID]*flight{},
+		byName: map[string]*lane{}, devices: map[string]chan struct{}{}, flights: map[payment.ID]*flight{}, away: map[string]string{},
 		controller: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	if opt.Notices {
@@ -208,7 +211,7 @@ func (g *Gateway) remind(ctx context.Context) {
 		case rec.Contradicted != nil:
 			g.Raise(payment.AlertContradicted, contradictedText, rec.ID)
 		default:
-			g.Raise(payment.AlertUnreversed, unreversedText, rec.ID)
+			g.Raise(payment.AlertUnreversed, unreversedTextOf(rec), rec.ID)
 		}
 	}
 }

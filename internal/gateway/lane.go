@@ -30,11 +30,13 @@ type lane struct {
 	deadlines map[payment.ID]time.Time       // of fulfilment
 	held      map[payment.ID]bool            // authorised and not to be looked up: this connection knows
 	repeats   map[payment.ID]int             // how often a reversal was sent again
+	rungs     map[payment.ID]rungs           // how often the terminal was restarted for a payment
 	unsent    map[payment.ID]int             // how often the line broke before an owed reversal or refund was sent
 	toSend    map[payment.ID]bool            // begun, and certainly not sent: nobody has to be asked about it
 	sold      []sale                         // approved in the last 24 hours, for the cap
 	reconcile reconcileState
-	failures  int  // connections that failed in a row
+	failures  int // connections that failed in a row
+	climbed   climb
 	wasOnline bool // as the events say
 
 	mu      sync.Mutex
@@ -65,7 +67,7 @@ func newLane(g *Gateway, t Terminal) *lane {
 		g: g, cfg: t, log: g.log.With("terminal", t.Name),
 		jobs: make(chan job), woken: make(chan struct{}, 1),
 		quietFrom: map[payment.ID]time.Time{}, answers: map[payment.ID]payment.Outcome{}, deadlines: map[payment.ID]time.Time{},
-		held: map[payment.ID]bool{}, repeats: map[payment.ID]int{}, unsent: map[payment.ID]int{}, toSend: map[payment.ID]bool{}, asked: map[payment.ID]bool{},
+		held: map[payment.ID]bool{}, repeats: map[payment.ID]int{}, rungs: map[payment.ID]rungs{}, unsent: map[payment.ID]int{}, toSend: map[payment.ID]bool{}, asked: map[payment.ID]bool{},
 	}
 }
 
@@ -109,6 +111,7 @@ func (l *lane) run(soft, hard context.Context) {
 			continue
 		}
 		l.away(err)
+		l.climb(soft)
 		l.wait(soft, nil, l.backoff())
 	}
 }

@@ -144,6 +144,33 @@ func TestNoticeMeetsTheJournal(t *testing.T) {
 	}
 }
 
+// Two transactions of one payment are a customer who was charged twice, unless
+// one of them went back.
+func TestNoticeOfASecondCharge(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		more   []payment.Notice
+		contra int
+	}{
+		{"again", []payment.Notice{told("2", "T2", payment.Purchase, payment.Approved, 1000, "A1")}, 1},
+		{"again, and given back first", []payment.Notice{told("v", "T2", payment.Reversal, payment.Approved, 1000, "A1"), told("2", "T2", payment.Purchase, payment.Approved, 1000, "A1")}, 1},
+		{"a refused try", []payment.Notice{told("2", "T2", payment.Purchase, payment.Declined, 1000, "A1")}, 0},
+		{"settled", []payment.Notice{{From: "bank", Key: "s", Transaction: "B", Operation: payment.Reconciliation, Outcome: payment.Outcome{Result: payment.Approved}, Settled: []payment.Settled{{Name: "A1"}}}}, 0},
+	} {
+		noticeWorld(t, []string{"approve"}, func(w *world) {
+			w.accepted("A1", 1000)
+			w.result("A1", payment.Approved)
+			w.notify(told("1", "T1", payment.Purchase, payment.Approved, 1000, "A1"))
+			for _, n := range tt.more {
+				w.notify(n)
+			}
+			if got := w.count(payment.EventContradicted, "A1"); got != tt.contra {
+				t.Errorf("%s: %d contradictions, want %d", tt.name, got, tt.contra)
+			}
+		})
+	}
+}
+
 // Our own reversal is told of too: nothing was done behind our back.
 func TestNoticeOfOurReversal(t *testing.T) {
 	noticeWorld(t, []string{"approve"}, func(w *world) {
@@ -292,6 +319,28 @@ func TestNoticeOfSettlement(t *testing.T) {
 		}
 		if w.count(payment.EventContradicted, "A2") != 1 || w.count(payment.EventContradicted, "A1") != 0 {
 			t.Error("the settled but declined payment is not contradicted, or the paid one is")
+		}
+	})
+}
+
+// A simulated service says nothing about what real customers paid.
+func TestNoticeOfASimulatorIsNoEvidence(t *testing.T) {
+	bubble(t, []string{"decline:51"}, func(w *world) {
+		w.stop()
+		w.opt.Notices, w.term.Test = true, false
+		w.start()
+		w.accepted("A1", 1000)
+		w.result("A1", payment.Declined)
+		n := told("k", "T", payment.Purchase, payment.Approved, 1000, "A1")
+		n.Test = true
+		w.notify(n)
+		if w.count(payment.EventContradicted, "") != 0 || len(news(t, w)) != 1 {
+			t.Error("a simulated notice contradicts a real payment, or is not told")
+		}
+		for _, e := range w.events() {
+			if e.Type == payment.EventExternal && !e.Test {
+				t.Error("its event does not say that it is a test")
+			}
 		}
 	})
 }

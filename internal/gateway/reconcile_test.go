@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -265,6 +266,7 @@ func TestConfirm(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			c := &confirming{breaks: breaks}
+			w.term.Driver.Confirms = true
 			w.term.Driver.Open = func(context.Context, link.Config) (link.Terminal, error) { return c, nil }
 			w.start()
 			defer w.close()
@@ -284,6 +286,38 @@ func TestConfirm(t *testing.T) {
 			}
 		})
 	}
+}
+
+// While a terminal that wants to be told is away, or is being settled, goods are
+// not granted: it would take the payment back.
+func TestNoGrantUnconfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c := &confirming{}
+		away := false
+		w.term.Driver.Confirms = true
+		w.term.Driver.Open = func(context.Context, link.Config) (link.Terminal, error) {
+			if away {
+				return nil, io.EOF
+			}
+			return c, nil
+		}
+		w.start()
+		defer w.close()
+		w.accepted("A1", 1000, fulfil(time.Minute))
+		w.until("A1", time.Minute, func(r payment.Record) bool { return r.State == payment.StateAuthorised })
+		w.stop()
+		away = true
+		w.start()
+		if r := w.do(verb(payment.VerbDispense, "A1")); r.Status != payment.ReplyRefused || r.Reason != payment.ReasonUnsettled {
+			t.Errorf("goods of an unconfirmed payment: %+v", r)
+		}
+		away = false
+		time.Sleep(20 * time.Second) // the next try to open it
+		if r := w.do(verb(payment.VerbDispense, "A1")); r.Status != payment.ReplyGranted || c.confirmed != 1 {
+			t.Errorf("with the terminal back: %+v, %d confirmations", r, c.confirmed)
+		}
+	})
 }
 
 // The policies on approvals that are not what was asked for.

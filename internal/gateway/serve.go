@@ -58,6 +58,7 @@ func (l *lane) serve(soft, hard context.Context, term link.Terminal) error {
 // goods on it.
 func (l *lane) ready(open []payment.Record) {
 	l.failures = 0
+	l.back()
 	l.expect(open)
 	var reasons []payment.Reason
 	if l.blocked != "" {
@@ -69,13 +70,13 @@ func (l *lane) ready(open []payment.Record) {
 			reasons, waiting = append(reasons, payment.ReasonAwaiting), r.ID
 		}
 	}
-	l.show(func(t *payment.TerminalStatus) {
-		t.Link, t.Stage, t.Error, t.Reasons, t.Payment = payment.LinkOnline, payment.StageIdle, "", reasons, waiting
-	})
-	if !l.wasOnline {
+	if !l.wasOnline { // first the journal, which may be slow: who is told that it sells may ask at once
 		l.wasOnline = true
 		l.announce(payment.EventTerminalReady, map[string]string{"terminal": l.cfg.Name, "identity": l.identity})
 	}
+	l.show(func(t *payment.TerminalStatus) {
+		t.Link, t.Stage, t.Error, t.Reasons, t.Payment = payment.LinkOnline, payment.StageIdle, "", reasons, waiting
+	})
 }
 
 // due is when the lane has to do something by itself.
@@ -190,6 +191,10 @@ func ask[T any](ctx context.Context, l *lane, term link.Terminal, j job, questio
 	answer, err := question(ctx, able)
 	if errors.Is(err, link.ErrUnsupported) {
 		j.refuse(payment.Refuse(payment.ReasonUnsupported, "terminal %s: %v", l.cfg.Name, err))
+		return nil
+	}
+	if reason := payment.ReasonOf(err); reason != "" {
+		j.refuse(payment.Refuse(reason, "terminal %s: %v", l.cfg.Name, err))
 		return nil
 	}
 	if err != nil {

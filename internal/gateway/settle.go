@@ -126,7 +126,7 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 		return l.conclude(hard, term, rec, o)
 	case errors.Is(err, link.ErrInProgress):
 		l.age()
-		return nil
+		return l.revive(soft, term, rec)
 	case rec.Operation == payment.Reversal && l.mayRepeat(rec):
 		return l.repeat(soft, hard, term, rec)
 	case rec.Operation == payment.Reconciliation: // it moves no money: say so and go on

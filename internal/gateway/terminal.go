@@ -43,6 +43,7 @@ func (t Terminal) withDefaults() Terminal {
 	if t.Link.Longest == 0 {
 		t.Link.Longest = link.DefaultLongest
 	}
+	t.Recovery = t.Recovery.withDefaults()
 	if t.Link.Name == "" {
 		t.Link.Name = t.Name
 	}

@@ -15,7 +15,7 @@ const (
 	EventInDoubt        EventType = "payment.in-doubt"
 	EventContradicted   EventType = "payment.contradicted"
 	EventUnreversed     EventType = "payment.unreversed"
-	EventResolved       EventType = "payment.resolved" // by a person, after its final event
+	EventResolved       EventType = "payment.resolved" // after its final event: by a person, or by the reconciliation that gave its money back
 	EventExternal       EventType = "payment.external" // an acquirer told of a transaction that is not ours
 	EventReconciliation EventType = "reconciliation.final"
 	EventStarted        EventType = "gateway.started"
@@ -23,6 +23,8 @@ const (
 	EventFirmware       EventType = "firmware.final" // an update of the box ended, see its data
 	EventTerminalLost   EventType = "terminal.offline"
 	EventTerminalReady  EventType = "terminal.online"
+
+	EventTerminalRecovery EventType = "terminal.recovery" // a step for a terminal that stays away
 )
 
 // Event is something that the journal announces, once durable, to everybody.

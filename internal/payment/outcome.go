@@ -126,6 +126,10 @@ type Outcome struct {
 	// nobody at this terminal looks at: it is reversed.
 	Signature bool `json:"signature,omitempty"`
 
+	// Pending is set on an unreversed payment whose money the terminal gives back
+	// by itself when its batch is closed.
+	Pending bool `json:"pending,omitempty"`
+
 	// Attempt is set on an answer that belongs to another attempt than the one
 	// that was waited for: Transaction.Attempt, or as many of its first
 	// characters as the terminal's protocol carries.

@@ -47,7 +47,7 @@ const (
 	StepOwed       StepKind = "owed"         // Reason; Outcome if the approval is news
 	StepFinished   StepKind = "finished"     // Outcome
 	StepResolved   StepKind = "resolved"     // Outcome, By, Reason
-	StepTakenBack  StepKind = "taken-back"   // Amount; a reversal of this payment was approved
+	StepTakenBack  StepKind = "taken-back"   // Amount; a reversal of this payment was approved, or its batch closed with the reversal pending
 	StepEvidence   StepKind = "evidence"     // Outcome; what a lookup said after a person had resolved
 	StepContradict StepKind = "contradicted" // Outcome; evidence against what is recorded
 	StepNotified   StepKind = "notified"     // Notice; an acquirer told by itself. The first step of what is not ours
@@ -219,7 +219,7 @@ func (r *Record) takeBack(s Step) error {
 	}
 	r.TakenBack = sum
 	if sum == r.Outcome.Amount {
-		r.Outcome.Result = Reversed
+		r.Outcome.Result, r.Outcome.Pending = Reversed, false
 	}
 	return nil
 }

@@ -62,8 +62,12 @@ const (
 	AlertRetained     AlertCode = "retained-command"
 	AlertReconcile    AlertCode = "reconciliation-missed"
 	AlertOrphan       AlertCode = "terminal-missing"
-	AlertFirmware     AlertCode = "firmware-failed"
+	AlertUnreachable  AlertCode = "terminal-unreachable"
+	AlertPower        AlertCode = "power-failed"
+	AlertListener     AlertCode = "listener-offline"  // the notification listener cannot have its address
 	AlertNotice       AlertCode = "notice-unreadable" // somebody who has the keys tells what nobody here understands; until a restart
+	AlertFirmware     AlertCode = "firmware-failed"
+	AlertChanged      AlertCode = "terminal-changed"
 )
 
 // Alert is raised until it is cleared.

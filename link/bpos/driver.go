@@ -22,6 +22,7 @@ func Driver() link.Driver {
 		// and may end the wait for a Confirm.
 		Preserving: []payment.Operation{payment.Lookup},
 		CanAbort:   true,
+		Confirms:   true,
 		Settings:   func() any { return defaults() },
 		Check:      check,
 		Open:       Open,
@@ -50,6 +51,14 @@ type terminal struct {
 	kept   map[string]bool   // attempts that the terminal keeps: it confirmed them, or said so
 	voided map[string]bool   // keys of originals that were taken back on this connection
 	seen   map[string]string // records of the journal, and whose they are
+
+	// looked is when an attempt was last looked for in vain, and may not be settled
+	// yet: see lookEvery.
+	looked struct {
+		attempt string
+		over    bool // no payment could last any more by then
+		at      time.Time
+	}
 
 	logFull bool // the terminal said 1003, and its batch was not closed since
 	stalled bool // the last payment waited for a key

@@ -15,8 +15,9 @@ type library struct {
 	sim   *Simulator
 	spoil func(tmaster.Fault) // the line to the gateway; nil: there is none
 
-	mu    sync.Mutex
-	state libraryState
+	mu       sync.Mutex
+	state    libraryState
+	scenario bool // the last operation was one: there is nothing that waits for its Confirm
 }
 
 type libraryState struct {
@@ -182,7 +183,7 @@ func (l *library) begin(c tmaster.Command) int {
 	if c.Operation != tmaster.Void {
 		l.state.printed, l.state.extra = l.state.extra, "" // "data will be cleaned after each transaction"
 	}
-	l.state.working, l.state.result = true, resultWorking
+	l.state.working, l.state.result, l.scenario = true, resultWorking, false
 	l.mu.Unlock()
 	err := l.sim.term.Begin(c, l.answered)
 	l.mu.Lock()

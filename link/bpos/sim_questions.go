@@ -19,7 +19,7 @@ var questions = map[string]func(*library, []any){
 		case fault != tmaster.Sound:
 			l.fail(faultLink, 0, "")
 			return
-		case err != nil && last.Command.Operation.MovesMoney():
+		case err != nil && !l.scenario && last.Command.Operation.MovesMoney():
 			l.fail(faultTerminal, codeGeneral, "nothing waits for a confirmation")
 		}
 		if last.Slip.Invoice != 0 {
@@ -66,6 +66,7 @@ var questions = map[string]func(*library, []any){
 		l.state.receipt = l.sim.term.Print(s)
 	},
 	"StartScenario": func(l *library, args []any) {
+		l.scenario = true
 		l.state.data = "<scenario id=\"" + strconv.FormatInt(integer(args, 0), 10) + "\">" + words(args, 1) + "</scenario>"
 	},
 	"SendFile": func(l *library, args []any) {
@@ -111,7 +112,7 @@ func (l *library) show(slips []tmaster.Slip, i int) {
 		l.fail(faultTerminal, codeGeneral, "no such transaction")
 		return
 	}
-	l.state.slip, l.state.about = slips[i], true
+	l.state.slip, l.state.about, l.state.code = slips[i], true, int64(slips[i].Code)
 }
 
 // Get reads a property.

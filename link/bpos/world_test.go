@@ -9,6 +9,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/bpos/bridge"
 )
 
 func uah(minor int64) payment.Money { return payment.Money{Minor: minor, Currency: "UAH"} }
@@ -55,10 +56,11 @@ type world struct {
 	term *terminal
 	set  *Settings
 	n    int
+	wrap func(bridge.Library) bridge.Library // what the next connections see; nil: the simulator's own
 }
 
-// simulated runs f in a bubble.
-func inWorld(t *testing.T, script []string, profile func(*Settings), f func(*world)) {
+// inWorld runs f in a bubble.
+func inWorld(t *testing.T, script []string, profile func(*Settings), f func(*testing.T, *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		sim, err := NewSimulator(link.SimulatorConfig{Script: script})
@@ -74,13 +76,18 @@ func inWorld(t *testing.T, script []string, profile func(*Settings), f func(*wor
 		defer sim.Close()
 		w.open()
 		defer func() { w.term.Close() }()
-		f(w)
+		f(t, w)
 	})
 }
 
 func (w *world) dial(context.Context) (link.Conn, error) {
 	ours, theirs := net.Pipe()
-	go w.sim.Serve(context.Background(), theirs)
+	if w.wrap == nil {
+		go w.sim.Serve(context.Background(), theirs)
+		return ours, nil
+	}
+	h := bridge.Host{Kind: "wrapped", Open: func() (bridge.Library, error) { return w.wrap(w.sim.Library()), nil }}
+	go h.Serve(theirs, nil)
 	return ours, nil
 }
 
@@ -132,4 +139,28 @@ func (w *world) mustSell(minor int64) (payment.Transaction, payment.Outcome) {
 		w.t.Fatalf("sale: got %+v, %v", o, err)
 	}
 	return tx, o
+}
+
+// altered is a library of which a test changes some.
+type altered struct {
+	bridge.Library
+	call func(method string, args []any) (code int, done bool, err error)
+	get  func(name string, v any) any
+}
+
+func (l altered) Call(method string, args []any) (int, error) {
+	if l.call != nil {
+		if code, done, err := l.call(method, args); done {
+			return code, err
+		}
+	}
+	return l.Library.Call(method, args)
+}
+
+func (l altered) Get(name string) (any, error) {
+	v, err := l.Library.Get(name)
+	if err == nil && l.get != nil {
+		v = l.get(name, v)
+	}
+	return v, err
 }

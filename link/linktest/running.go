@@ -188,6 +188,9 @@ func abort(t *testing.T, s Subject, settings any) {
 // closing wakes whoever waits, within a second, and is idempotent.
 func closing(t *testing.T, s Subject, settings any) {
 	in(t, s, settings, []string{s.Slow}, func(b *bench, term link.Terminal) {
+		if _, confirmer := term.(link.Confirmer); confirmer != s.Driver.Confirms {
+			t.Errorf("the terminal wants confirmations: %v, and the driver says %v", confirmer, s.Driver.Confirms)
+		}
 		tx := b.purchase()
 		wait := b.start(context.Background(), term, &tx, link.Dialogue{})
 		began := time.Now()

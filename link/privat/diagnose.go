@@ -78,12 +78,3 @@ func (t *terminal) lookAtFull(a answer) {
 		t.full = nil
 	}
 }
-
-// batchClosed is what an approved reconciliation means to what is remembered: the
-// log takes receipts again, and the bank has heard of what was taken back.
-func (t *terminal) batchClosed() {
-	t.full = nil
-	for attempt := range t.pending {
-		t.pending[attempt] = true
-	}
-}

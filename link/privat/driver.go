@@ -61,10 +61,6 @@ type terminal struct {
 
 	// waited says that the terminal has stood there waiting for a key.
 	waited bool
-
-	// pending are attempts whose approval the terminal has taken back by itself,
-	// and whether it has told the bank since.
-	pending map[string]bool
 }
 
 // stray is an answer whose command was given up: on this connection, then its

@@ -91,9 +91,6 @@ func (t *terminal) examine(ctx context.Context, tx payment.Transaction, quiet ti
 	if o, ok, err := t.proven(ctx, last, tx); ok || err != nil {
 		return o, err
 	}
-	if told, ok := t.pending[tx.Attempt]; ok && told {
-		return payment.Outcome{Result: payment.Reversed, Source: payment.SourceLookup, Text: "taken back by the terminal with its reconciliation"}, nil
-	}
 	unchanged := sameReceipt(last.mark(), readMark(tx.Baseline.Fingerprint))
 	switch {
 	case quiet <= t.longest:
@@ -139,7 +136,7 @@ func (t *terminal) proven(ctx context.Context, last receipt, tx payment.Transact
 			return o, true, nil
 		case last.cancelled() && (t.agrees(a, tx) || a.amount == ""):
 			t.claim(a, tx.Attempt)
-			return t.takenBack(last, tx, payment.SourceLookup), true, nil
+			return t.takenBack(last, payment.SourceLookup), true, nil
 		}
 	}
 	if tx.Operation != payment.Reversal {
@@ -209,7 +206,7 @@ func (t *terminal) readBack(ctx context.Context, tx payment.Transaction, a answe
 		return t.outcome(a, notDone, payment.SourceAnswer), nil
 	case last.kind == kindReceipt && last.code == a.code && last.cancelled():
 		t.claim(last.answer, tx.Attempt)
-		return t.takenBack(last, tx, payment.SourceAnswer), nil
+		return t.takenBack(last, payment.SourceAnswer), nil
 	case last.kind == kindReceipt && last.code == a.code:
 		return t.outcome(a, notDone, payment.SourceAnswer), nil
 	}

@@ -132,9 +132,10 @@ func (t *terminal) closed(a answer) payment.Outcome {
 	switch {
 	case !a.failed && a.code == codeApproved:
 		o.Result, o.Condition, o.Text = payment.Approved, "", ""
-		t.batchClosed()
+		t.full = nil
 	case a.failed && saysEmpty(a.text):
 		o.Result, o.Condition, o.Text = payment.Approved, "", "there was nothing in the batch"
+		t.full = nil // somebody else has closed it
 	default:
 		o.Result = payment.Failed
 		if o.Condition == "" {

@@ -12,6 +12,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/tmaster"
 )
 
 // run executes a whole request with its baseline.
@@ -286,15 +287,23 @@ func TestFull(t *testing.T) {
 		r.do(term, payment.Purchase, 300, none, payment.Approved)
 		r.ledger("1.00", "3.00")
 	})
-	story(t, []string{"approve", "full"}, func(t *testing.T, r *rig, term *terminal) { // somebody closes it by hand
-		r.do(term, payment.Purchase, 100, none, payment.Approved)
-		r.do(term, payment.Purchase, 200, none, payment.Failed)
-		other := r.open()
-		r.do(other, payment.Reconciliation, 0, none, payment.Approved)
-		if d, err := r.open().Diagnose(t.Context()); err != nil || d.Blocked != "" {
-			t.Errorf("got %+v, %v", d, err)
-		}
-	})
+	for _, before := range []string{"approve", "cancel"} { // somebody closes it by hand; in an empty batch that cannot be seen
+		story(t, []string{before, "full"}, func(t *testing.T, r *rig, term *terminal) {
+			r.run(term, payment.Request{Operation: payment.Purchase, Amount: uah(100)}, link.Dialogue{})
+			r.do(term, payment.Purchase, 200, none, payment.Failed)
+			if err := r.sim.term.Begin(tmaster.Command{Operation: tmaster.Settlement}, nil); err != nil {
+				t.Fatal(err)
+			}
+			d, err := term.Diagnose(t.Context())
+			if err != nil || (d.Blocked == "") != (before == "approve") {
+				t.Errorf("%s: got %+v, %v", before, d, err)
+			}
+			r.do(term, payment.Reconciliation, 0, none, payment.Approved)
+			if d, err := term.Diagnose(t.Context()); err != nil || d.Blocked != "" {
+				t.Errorf("%s, reconciled: got %+v, %v", before, d, err)
+			}
+		})
+	}
 }
 
 // TestTakenBack: the bank approved, and the terminal cancelled it. That is not
@@ -306,20 +315,20 @@ func TestTakenBack(t *testing.T) {
 			r.do(term, payment.Purchase, 700, none, payment.Approved)
 			tx := r.begin(term, payment.Purchase, 1000, none)
 			o, err := term.Execute(t.Context(), tx, link.Dialogue{})
-			if err != nil || o.Result != payment.Unreversed || o.Amount != tx.Amount || !strings.Contains(o.Text, "when the batch is closed") {
+			if err != nil || o.Result != payment.Unreversed || !o.Pending || o.Amount != tx.Amount || !strings.Contains(o.Text, "when the batch is closed") {
 				t.Errorf("got %+v, %v", o, err)
 			}
 			r.ledger("7.00", "10.00")
 			r.do(term, payment.Reconciliation, 0, none, payment.Approved)
 			r.ledger("7.00", "10.00 reversed")
-			if o, err := term.Lookup(t.Context(), tx, time.Hour); err != nil || o.Result != payment.Reversed {
-				t.Errorf("after the reconciliation: got %+v, %v", o, err)
+			if o, err := term.Lookup(t.Context(), tx, time.Hour); !errors.Is(err, link.ErrUnproven) {
+				t.Errorf("the empty batch was taken for an answer: %+v, %v", o, err)
 			}
 		})
 	}
 	term := &terminal{settings: defaults(), currency: "UAH"}
 	r := receipt{kind: kindReceipt, answer: answer{code: "1001", rrn: "1", auth: "2", txnType: typePurchase, amount: "1.00", status: statusReversed}}
-	if o := term.takenBack(r, payment.Transaction{}, payment.SourceLookup); !r.cancelled() || o.Result != payment.Reversed || len(term.pending) > 0 {
+	if o := term.takenBack(r, payment.SourceLookup); !r.cancelled() || o.Result != payment.Reversed || o.Pending {
 		t.Errorf("a receipt that says that the bank knows: got %+v", o)
 	}
 }

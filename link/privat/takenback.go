@@ -17,16 +17,13 @@ func (r receipt) cancelled() bool {
 // the receipt says that it has (trnStatus 3), the payment is reversed; otherwise
 // that may be when the batch is closed (PrivatBank's terminals are known for it),
 // and the customer's money is with the shop until then.
-func (t *terminal) takenBack(r receipt, tx payment.Transaction, source payment.Source) payment.Outcome {
+func (t *terminal) takenBack(r receipt, source payment.Source) payment.Outcome {
 	o := t.outcome(r.answer, doubtful, source)
 	o.Amount = t.money(r.amount)
 	o.Result, o.Text = payment.Reversed, "approved by the bank, and taken back by the terminal"
 	if r.status != statusReversed {
 		o.Result, o.Text = payment.Unreversed, "approved by the bank, and cancelled by the terminal: the customer's money goes back when the batch is closed"
-		if t.pending == nil {
-			t.pending = map[string]bool{}
-		}
-		t.pending[tx.Attempt] = false
+		o.Pending = true
 	}
 	if c, ok := terminalCodes[r.code]; ok {
 		o.Condition = c.condition

@@ -31,6 +31,7 @@ type answer struct {
 	fault   string
 	records []record
 	hollow  bool // data is missing or empty; not: it cannot be read
+	ours    bool // it came by the number, or on the connection, of the question that it answers
 }
 
 // record is one transaction in an answer. A card number keeps its last four
@@ -47,8 +48,9 @@ var kept = strings.Fields(`respcd resmsg reserr respmsg resperr mchntnm sysdtm u
 	cardscheme txdtm orig_syssn originTxamt server_time cancel opuid prepay_amt tradetp origssn opuser allow_refund_amt desc origbusicd cardtype
 	batchno refno`)
 
-// dropped are members about the customer's person.
-var dropped = []string{"customer_source", "nickname"}
+// dropped are members about the customer's person. Those from cardcd on are of
+// QFPay's newer pages: cards, accounts and names of wallets.
+var dropped = strings.Fields("customer_source nickname cardcd outcardnm octopus_no octopus_account_id")
 
 // free are those of kept that hold what somebody wrote: they are masked too.
 var free = strings.Fields("resmsg reserr respmsg resperr mchntnm opuser desc")

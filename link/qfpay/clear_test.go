@@ -286,3 +286,22 @@ func TestLoggedOut(t *testing.T) {
 		})
 	}
 }
+
+// TestSwapped: a terminal that was put in another's place knows another key. It
+// is not opened, over any wire, and nothing that it says is evidence.
+func TestSwapped(t *testing.T) {
+	for _, wire := range []string{WirePacket, WireTCP, WireHTTP} {
+		in(t, func(s *Settings) { s.Wire = wire }, []string{"swapped"}, func(w *world, term *terminal) {
+			tx := w.purchase(100)
+			if o, err := w.sell(term, tx); err == nil || !link.Sent(err) {
+				t.Errorf("%s: got %+v, %v", wire, o, err)
+			}
+			if o, err := term.Lookup(context.Background(), tx, link.DefaultLongest+1); err == nil || errors.Is(err, link.ErrNotFound) {
+				t.Errorf("%s: lookup: got %+v, %v", wire, o, err)
+			}
+			if _, err := w.open(); err == nil || !strings.Contains(err.Error(), "POS-KEY") {
+				t.Errorf("%s: opened: %v", wire, err)
+			}
+		})
+	}
+}

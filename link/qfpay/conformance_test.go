@@ -31,9 +31,9 @@ func subject(t *testing.T) linktest.Subject {
 			"lost-answer", "half-answer", "garbage", "reboot", "cancel-charged", "charged:4005", "charged:6002", "charged:9999", "charged:nothing",
 			"charged:1136", "charged:1142", "charged:1143", "charged:1145", "charged:1181", "charged:1102", "charged:1204", "charged:1298", "charged:08", "charged:",
 			"no-ack+lost-answer", "wrong-number+lost-answer", "late-ack+lost-answer", "lost-answer+way:ack", "lost-answer+way:second", "lost-answer+plain", "lost-answer+list",
-			"lost-answer+split:7+marks", "lost-answer+duplicate", "slow:20s+lost-answer", "lost-answer+nameless",
+			"lost-answer+split:7+marks", "lost-answer+duplicate", "slow:20s+lost-answer", "lost-answer+nameless", "hand-after",
 		},
-		Dead:    []string{"mute", "reboot-before", "busy", "error:30"},
+		Dead:    []string{"mute", "reboot-before", "busy", "error:30", "hand-sale"},
 		Late:    []string{"late-approval", "late-approval:2", "late-approval:5", "late-approval:90s"},
 		Foreign: []string{"foreign-query"},
 		Junk: [][]byte{
@@ -85,13 +85,13 @@ func apart(s linktest.Subject, wire string) linktest.Subject {
 		}
 	}
 	s.Apart = true
-	s.Charged, s.Dead = charged, []string{"mute", "reboot-before", "busy"}
+	s.Charged, s.Dead = charged, []string{"mute", "reboot-before", "busy", "hand-sale"}
 	return s
 }
 
 // TestConformanceHTTPS: the same through TLS, with an authority of the
 // terminal's own and a key that is not the printed one. A handshake has
-// thousands of bytes; CRASH=all (make crash) breaks it at each of them.
+// thousands of bytes; with CRASH=all in the environment it is broken at each.
 func TestConformanceHTTPS(t *testing.T) {
 	s := secure(t, apart(subject(t), WireHTTP))
 	if s.Stride = 97; os.Getenv("CRASH") == "all" {

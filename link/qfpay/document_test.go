@@ -105,34 +105,22 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("settings", func(t *testing.T) {
-		var rows, fields []string
-		for _, row := range table(t, "setting | default |") {
-			rows = append(rows, row[0])
-		}
-		for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-			fields = append(fields, f.Tag.Get("yaml"))
-		}
-		if !slices.Equal(rows, fields) {
-			t.Errorf("the page has %v, the profile %v", rows, fields)
+		for head, profile := range map[string]reflect.Type{"setting | default |": reflect.TypeFor[Settings](), "setting of a sender |": reflect.TypeFor[NotifySettings]()} {
+			var rows, fields []string
+			for _, row := range table(t, head) {
+				rows = append(rows, row[0])
+			}
+			for _, f := range reflect.VisibleFields(profile) {
+				fields = append(fields, f.Tag.Get("yaml"))
+			}
+			if !slices.Equal(rows, fields) {
+				t.Errorf("the page has %v, the profile %v", rows, fields)
+			}
 		}
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		source := tests(t)
-		left := setOf(slices.Concat(slices.Collect(maps.Keys(grammar().Outcomes)), slices.Collect(maps.Keys(grammar().Features))))
-		for _, row := range table(t, "behaviour | what") {
-			name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
-			if !left[name] {
-				t.Errorf("%s is no behaviour", name)
-			}
-			body := bodyOf(source, row[2])
-			if !regexp.MustCompile(`["+]` + name + `["+:]`).MatchString(body) {
-				t.Errorf("%s is not in the test %s", name, row[2])
-			}
-			delete(left, name)
-		}
-		for name := range left {
-			t.Errorf("%s has no row", name)
-		}
+		checkBehaviours(t, "behaviour | what", slices.Concat(slices.Collect(maps.Keys(grammar().Outcomes)), slices.Collect(maps.Keys(grammar().Features))))
+		checkBehaviours(t, "behaviour of the cloud |", slices.Concat(slices.Collect(maps.Keys(tales().Outcomes)), slices.Collect(maps.Keys(tales().Features))))
 	})
 	t.Run("the tests exist", func(t *testing.T) {
 		source := tests(t)
@@ -141,7 +129,7 @@ func TestDocument(t *testing.T) {
 				t.Errorf("%s does not exist", name)
 			}
 		}
-		for _, head := range []string{"function | operation |", "member | in |", "key | our word |", "limit | document |", "question | what", "behaviour | what"} {
+		for _, head := range []string{"function | operation |", "member | in |", "key | our word |", "limit | document |", "question | what", "behaviour | what", "field of a notification |", "behaviour of the cloud |"} {
 			for _, row := range table(t, head) {
 				if !strings.HasPrefix(row[len(row)-1], "Test") {
 					t.Errorf("%s: no test is named", row[0])
@@ -149,6 +137,26 @@ func TestDocument(t *testing.T) {
 			}
 		}
 	})
+}
+
+// checkBehaviours holds a table to the names that a simulator knows, and each row
+// to a test that uses it.
+func checkBehaviours(t *testing.T, head string, names []string) {
+	t.Helper()
+	source, left := tests(t), setOf(names)
+	for _, row := range table(t, head) {
+		name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
+		if !left[name] {
+			t.Errorf("%s is no behaviour", name)
+		}
+		if !regexp.MustCompile(`["+]` + name + `["+:]`).MatchString(bodyOf(source, row[2])) {
+			t.Errorf("%s is not in the test %s", name, row[2])
+		}
+		delete(left, name)
+	}
+	for name := range left {
+		t.Errorf("%s has no row", name)
+	}
 }
 
 // tests is the source of this package's tests.

@@ -28,6 +28,7 @@ func Driver() link.Driver {
 		Explain:    Explain,
 		Currency:   "HKD",
 		Simulate:   func(c link.SimulatorConfig) (link.Simulator, error) { return NewSimulator(c) },
+		Notify:     notifyDriver(),
 	}
 }
 
@@ -97,9 +98,19 @@ func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, erro
 	}
 	if _, err := t.ask(ctx, t.settings.query(s.LookupBy, newQuery()), func(h heard) bool { return h.answer.names() != "" }); err != nil && !loggedOut(err) {
 		t.Close()
-		return nil, err
+		return nil, hint(err, c.Address)
 	}
 	return t, nil
+}
+
+// hint adds what most often keeps a serial line silent: chapter 9.2's speed is
+// not the one that ports have where none is configured.
+func hint(err error, address string) error {
+	line := strings.HasPrefix(address, "serial:") || strings.HasPrefix(address, "uart:") || strings.HasPrefix(address, "usb:") || strings.HasPrefix(address, "/")
+	if e, ok := errors.AsType[*link.Error](err); ok && line && !strings.Contains(address, "baud=9600") && (errors.Is(err, errNoAck) || errors.Is(err, errSilent)) {
+		return &link.Error{Op: e.Op, Sent: e.Sent, Err: fmt.Errorf("%w; QFPay's terminals talk at 9600 baud: write ?baud=9600 behind the address", e.Err)}
+	}
+	return err
 }
 
 func (t *terminal) connect(ctx context.Context, c link.Config, dial dialWeb) (err error) {

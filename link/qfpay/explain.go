@@ -8,10 +8,10 @@ import (
 	"slices"
 )
 
-// Explain writes what captured bytes mean: packets, or one request or answer
-// without them, with or without the head of HTTP. What is encrypted is opened
-// with the printed POS-KEY, in both readings of it. Card numbers are masked. The
-// error says that the bytes are not valid.
+// Explain writes what captured bytes mean: packets, or one request, answer or
+// notification without them, with or without the head of HTTP. What is encrypted
+// is opened with the printed POS-KEY, in both readings of it. Card numbers are
+// masked. The error says that the bytes are not valid.
 func Explain(w io.Writer, b []byte) error {
 	if len(bytes.TrimSpace(b)) == 0 {
 		return errors.New("no bytes")
@@ -61,6 +61,12 @@ func explainPackets(w io.Writer, b []byte) error {
 
 // explainMessage tells a request from an answer by what can be read.
 func explainMessage(w io.Writer, b []byte) error {
+	var notice struct {
+		Type any `json:"notify_type"`
+	}
+	if unmarshal(bytes.TrimSpace(b), &notice) == nil && notice.Type != nil {
+		return explainNotice(w, b)
+	}
 	var problems []error
 	for _, key := range []string{KeyASCII, KeyHex} {
 		s := defaults()

@@ -67,27 +67,35 @@ func load(s *Settings, simulated bool) (*profile, error) {
 	return newProfile(s, k)
 }
 
-// readKey reads one line. The error never has a part of it.
+// readKey reads a POS-KEY. The error never has a part of it.
 func readKey(file string) (posKey, error) {
-	f, err := os.Open(file)
+	text, err := readLine(file)
 	if err != nil {
 		return posKey{}, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return posKey{}, err
-	}
-	if info.Mode().Perm()&0o027 != 0 {
-		return posKey{}, fmt.Errorf("%s can be read by others (mode %04o); run: chmod 0640 %s", file, info.Mode().Perm(), file)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, 256))
-	if err != nil {
-		return posKey{}, err
-	}
-	text := strings.TrimRight(string(b), "\r\n")
 	if len(text) != keyLength {
 		return posKey{}, fmt.Errorf("%s: a POS-KEY has %d characters on one line", file, keyLength)
 	}
 	return posKey{text}, nil
+}
+
+// readLine reads the one line of a secret's file.
+func readLine(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Perm()&0o027 != 0 {
+		return "", fmt.Errorf("%s can be read by others (mode %04o); run: chmod 0640 %s", file, info.Mode().Perm(), file)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, 256))
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
 }

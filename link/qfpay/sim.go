@@ -72,16 +72,24 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 	if s.mood.key != "" {
 		key.text = s.mood.key
 	}
+	if s.profiles, err = readings(key); err != nil {
+		return nil, fmt.Errorf("simulator qfpay: %w", err)
+	}
+	return s, nil
+}
+
+// readings are the ways in which a key can be meant.
+func readings(k posKey) (all []*profile, err error) {
 	for _, reading := range []string{KeyASCII, KeyHex} {
 		settings := defaults()
 		settings.Key = reading
-		p, err := newProfile(settings, key)
+		p, err := newProfile(settings, k)
 		if err != nil {
-			return nil, fmt.Errorf("simulator qfpay: %w", err)
+			return nil, err
 		}
-		s.profiles = append(s.profiles, p)
+		all = append(all, p)
 	}
-	return s, nil
+	return all, nil
 }
 
 // Ledger lists what the bank did, oldest first.
@@ -119,12 +127,15 @@ var mute = reply{mute: true}
 
 // open reads a request with every reading of the key.
 func (s *Simulator) open(b []byte) (r request, p *profile, err error) {
-	for _, p = range s.profiles {
+	s.mu.Lock()
+	profiles := s.profiles
+	s.mu.Unlock()
+	for _, p = range profiles {
 		if r, err = p.parseRequest(b); err == nil {
 			return r, p, nil
 		}
 	}
-	return r, s.profiles[0], err
+	return r, profiles[0], err
 }
 
 // run carries a request out, however long it takes. ok is false if the terminal

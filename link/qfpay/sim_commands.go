@@ -3,6 +3,7 @@ package qfpay
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tillgate/internal/payment"
@@ -56,15 +57,29 @@ func (s *Simulator) trade(r request) (reply, error) {
 	case "late-approval":
 		s.approveLater(c)
 		return mute, nil
+	case "hand-sale":
+		return mute, s.byHand(r, m.Minor)
 	}
 	if rep, is := s.refuse(); is {
 		return rep, nil
 	}
 	t, err := s.book(r, c.minor, "0000")
+	if err == nil && s.mood.outcome == "hand-after" {
+		err = s.byHand(r, m.Minor)
+	}
+	if err == nil && s.mood.outcome == "swapped" {
+		s.profiles, err = readings(posKey{strings.Repeat("5", keyLength)})
+	}
 	if err != nil {
 		return reply{}, err
 	}
 	return s.afterCharge(reply{respcd: "6000", data: []map[string]string{s.tradeData(t)}}), nil
+}
+
+// byHand sells the same once more, on the terminal itself.
+func (s *Simulator) byHand(r request, minor int64) error {
+	_, err := s.book(request{content: content{{"channel", r.content.get("channel"), false}}}, minor, "0000")
+	return err
 }
 
 // refuse is what happens where the bank is never asked.
@@ -89,7 +104,7 @@ func (s *Simulator) afterCharge(good reply) reply {
 		return s.misreport(good)
 	case "cancel-charged":
 		return reply{respcd: "6001", text: "user cancel"}
-	case "lost-answer", "foreign-query":
+	case "lost-answer", "foreign-query", "hand-after", "swapped":
 		return mute
 	case "half-answer":
 		good.half, good.hangUp = true, true

@@ -188,6 +188,42 @@ func BenchmarkLRC(b *testing.B) {
 	}
 }
 
+// BenchmarkCopy is the memory's speed, for comparison.
+func BenchmarkCopy(b *testing.B) {
+	from, to := make([]byte, maxData), make([]byte, maxData)
+	b.SetBytes(int64(len(from)))
+	for b.Loop() {
+		copy(to, from)
+	}
+}
+
+// BenchmarkReadFrame reads the frame of a result.
+func BenchmarkReadFrame(b *testing.B) {
+	good := frameOf(b, sampleResult)
+	r := bytes.NewReader(good)
+	in := newFrames(r)
+	b.SetBytes(int64(len(good)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Reset(good)
+		if _, err := in.next(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDecode decodes a result.
+func BenchmarkDecode(b *testing.B) {
+	data := []byte(sampleResult)
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := decode(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkRejectFrame reads a frame with a wrong check byte.
 func BenchmarkRejectFrame(b *testing.B) {
 	bad := frameOf(b, vectors(b)[0].Data)

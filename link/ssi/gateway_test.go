@@ -81,7 +81,7 @@ func (b *box) sell(terminal string, id payment.ID) payment.Reply {
 // final waits until id is over.
 func (b *box) final(id payment.ID) payment.Record {
 	b.t.Helper()
-	for range 6000 {
+	for range 18000 {
 		synctest.Wait()
 		if rec, err := b.store.Find(id); err == nil && rec.State == payment.StateFinal {
 			return rec
@@ -221,6 +221,67 @@ func TestVerbs(t *testing.T) {
 		}
 		if *b.sims[0].state.Last != last {
 			t.Errorf("the evidence is gone: %+v", b.sims[0].state.Last)
+		}
+	})
+}
+
+// TestLadder: a terminal that hangs at a payment for longer than one can last is
+// restarted, the application first, each once; never while it asks its bank.
+func TestLadder(t *testing.T) {
+	for script, want := range map[string][]string{
+		"approve+stuck":       {mRestartPaymentApp},
+		"approve+stuck+linux": {mRestart},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBox(t, "", script+",approve")
+			b.sell("a", "one")
+			if rec := b.final("one"); rec.Outcome.Result != payment.Approved || rec.Outcome.Source != payment.SourceLookup || !slices.Equal(b.sims[0].starts, want) {
+				t.Errorf("%s: got %+v, restarts %v", script, rec.Outcome, b.sims[0].starts)
+			}
+			time.Sleep(time.Minute)
+			if r := b.sell("a", "two"); r.Status != payment.ReplyAccepted || b.final("two").Outcome.Result != payment.Approved {
+				t.Errorf("%s: afterwards: got %+v", script, r)
+			}
+		})
+	}
+	hang := func(b *box, status string) {
+		b.sims[0].mu.Lock()
+		defer b.sims[0].mu.Unlock()
+		b.sims[0].status = status
+	}
+	restarts := func(b *box) []string {
+		b.sims[0].mu.Lock()
+		defer b.sims[0].mu.Unlock()
+		return slices.Clone(b.sims[0].starts)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, "", "approve+hopeless,approve")
+		b.sell("a", "one")
+		time.Sleep(30 * time.Second)
+		hang(b, statusHost)
+		time.Sleep(time.Hour)
+		if got := restarts(b); len(got) != 0 {
+			t.Errorf("restarted in S04: %v", got)
+		}
+		if r := b.do(payment.VerbRestart, payment.Request{}); r.Reason != payment.ReasonUnsettled {
+			t.Errorf("restart of an unsettled terminal: got %+v", r)
+		}
+		hang(b, statusBusy)
+		time.Sleep(time.Hour)
+		if got := restarts(b); !slices.Equal(got, []string{mRestartPaymentApp, mRestart}) {
+			t.Errorf("restarts of a terminal that hangs for good: %v", got)
+		}
+		if rec, err := b.store.Find("one"); err != nil || rec.State != payment.StateInDoubt {
+			t.Errorf("got %+v, %v", rec, err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // somebody sells on the keypad
+		b := newBox(t, "", "approve")
+		hang(b, statusHost)
+		for _, deep := range []bool{false, true} {
+			if r := b.do(payment.VerbRestart, payment.Request{}, func(c *payment.Command) { c.Deep = deep }); r.Reason != payment.ReasonBusy || len(restarts(b)) != 0 {
+				t.Errorf("restart in S04: got %+v", r)
+			}
 		}
 	})
 }

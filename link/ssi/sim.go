@@ -36,6 +36,7 @@ type Simulator struct {
 	step    *command      // a purchase whose first step is done
 	booting bool          // nobody is at the line
 	printed []string      // what came out of the printer
+	starts  []string      // the restarts that were asked for and made
 }
 
 // command is a request as the simulated terminal reads it.

@@ -17,7 +17,7 @@ type behaviour struct {
 	after   time.Duration // of a late approval
 	extra   int64         // of a wrong amount
 
-	old, linux, odd, z, shred, oneShot, stuck, images, noPaper, cashBeside bool
+	old, linux, odd, z, shred, oneShot, stuck, hopeless, images, noPaper, cashBeside bool
 
 	merchants []string // of the terminal; none: one that need not be named
 	tids      []string // of each merchant
@@ -51,6 +51,7 @@ func grammar() simulate.Grammar[behaviour] {
 			"fragments":   flag(func(b *behaviour) *bool { return &b.shred }),
 			"one-shot":    flag(func(b *behaviour) *bool { return &b.oneShot }),
 			"stuck":       flag(func(b *behaviour) *bool { return &b.stuck }),
+			"hopeless":    simulate.Flag(func(b *behaviour) { b.stuck, b.hopeless = true, true }),
 			"images":      flag(func(b *behaviour) *bool { return &b.images }),
 			"no-paper":    flag(func(b *behaviour) *bool { return &b.noPaper }),
 			"cash-beside": flag(func(b *behaviour) *bool { return &b.cashBeside }),

@@ -145,12 +145,14 @@ func (s *Simulator) restart(c command) reply {
 		}
 	}
 	s.halt()
-	s.step, s.booting = nil, true
+	s.step, s.booting, s.starts = nil, true, append(s.starts, c.Method)
 	s.power.Go(func() {
-		s.power.Wait(paces * s.pace)
+		s.power.Wait(max(time.Second, paces*s.pace)) // nobody starts in no time
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.booting, s.status = false, statusIdle
+		if s.booting, s.status = false, statusIdle; s.mood.hopeless {
+			s.status = statusBusy
+		}
 	})
 	rep := ok(c.Method, map[string]any{})
 	rep.hangUp = true

@@ -24,7 +24,7 @@ func (t *Terminal) void(c Command) (Answer, error) {
 	if c.Operation == VoidPartly {
 		minor = c.Amount
 	}
-	if minor <= 0 || minor > s.Left || s.Entry < 0 {
+	if minor <= 0 || minor > s.Left || s.Entry < 0 || !t.canGoBack(s, minor) {
 		return own(c, General), nil
 	}
 	back := t.newSlip(c, minor)
@@ -45,6 +45,12 @@ func (t *Terminal) void(c Command) (Answer, error) {
 		return Answer{Command: c}, err
 	}
 	return Answer{Command: c, Slip: back}, t.save()
+}
+
+// canGoBack says whether the bank has that much of a receipt's payment left: some
+// of it may have gone back by a refund.
+func (t *Terminal) canGoBack(s Slip, minor int64) bool {
+	return s.Operation == Refund || minor <= t.state.Entries[s.Entry].Amount.Minor-t.state.Lines[s.Entry].Back
 }
 
 // find is the newest receipt of a number in the open batch, or -1.
@@ -80,8 +86,8 @@ const (
 // close empties the log and tells the bank of what was taken back.
 func (t *Terminal) close() {
 	for i := range t.state.Lines {
-		if t.state.Lines[i].Pending {
-			t.state.Lines[i].Pending, t.state.Entries[i].Reversed = false, true
+		if l := &t.state.Lines[i]; l.Pending {
+			l.Pending, l.Back, t.state.Entries[i].Reversed = false, t.state.Entries[i].Amount.Minor, true
 		}
 	}
 	t.state.Slips, t.state.Full, t.state.Unconfirmed = nil, false, 0

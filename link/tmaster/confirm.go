@@ -84,14 +84,20 @@ func (t *Terminal) giveUp() error {
 }
 
 // takeBack undoes an approval of the open batch. The bank hears of it now, or,
-// if the reversal is pending, when the batch is closed: until then the customer
-// has paid.
+// if the reversal of a payment is pending, when the batch is closed: until then
+// the customer has paid.
 func (t *Terminal) takeBack(i int) {
 	s := &t.state.Slips[i]
-	s.Left = 0
-	if s.Pending {
-		s.Status, t.state.Lines[s.Entry].Pending = StatusCanceled, true
-		return
+	e, l := &t.state.Entries[s.Entry], &t.state.Lines[s.Entry]
+	s.Left, s.Status = 0, StatusReversed
+	switch {
+	case s.Operation == Refund:
+		t.giveBack(s.Entry, -s.Amount)
+	case s.Operation == Completion:
+		e.Amount.Minor, l.Hold = l.Held, true
+	case s.Pending:
+		s.Status, l.Pending = StatusCanceled, true
+	default:
+		l.Back, e.Reversed = e.Amount.Minor, true
 	}
-	s.Status, t.state.Entries[s.Entry].Reversed = StatusReversed, true
 }

@@ -55,18 +55,24 @@ func (t *Terminal) authorise(c Command) (Answer, error) {
 		return t.refuse(c, b.code)
 	case "hand-sale":
 		return Answer{Command: c}, t.handSale(total)
-	case "late-approval":
-		t.approveLater(c)
-		return Answer{Command: c}, nil
 	}
 	entry, ok := t.entryOf(c)
-	if !ok {
+	switch {
+	case !ok:
 		return t.refuse(c, 12) // ISO 8583 DE 39: invalid transaction
+	case b.Outcome == "partial" && total <= b.extra, b.Outcome == "wrong-amount" && total <= -b.extra:
+		return t.refuse(c, 51) // insufficient funds: nothing is left of it
+	}
+	if b.Outcome == "late-approval" {
+		t.approveLater(c)
+		return Answer{Command: c}, nil
 	}
 	s := t.newSlip(c, total)
 	switch b.Outcome {
 	case "wrong-amount":
-		s.Amount += b.extra
+		if c.Operation != Refund { // no bank gives back more than it has
+			s.Amount += b.extra
+		}
 	case "partial":
 		s.Amount, s.Code = total-b.extra, Partial
 	case "no-cash":
@@ -103,7 +109,7 @@ func (t *Terminal) entryOf(c Command) (int, bool) {
 		if e.RRN != c.RRN && (c.Agreement == "" || l.Agreement != c.Agreement) {
 			continue
 		}
-		return i, c.total() <= e.Amount.Minor-l.Back && l.Hold == (c.Operation == Completion) && !e.Reversed
+		return i, c.total() <= e.Amount.Minor-l.Back && l.Hold == (c.Operation == Completion) && !e.Reversed && !l.Pending
 	}
 	return -1, false
 }
@@ -194,7 +200,11 @@ func (t *Terminal) approveNow() error {
 	}
 	c := *t.later
 	t.later = nil
-	if err := t.book(c, t.newSlip(c, c.total()), -1); err != nil {
+	entry, ok := t.entryOf(c)
+	if !ok {
+		return nil // the original went back meanwhile
+	}
+	if err := t.book(c, t.newSlip(c, c.total()), entry); err != nil {
 		return err
 	}
 	t.await()

@@ -29,6 +29,7 @@ type line struct {
 	Agreement string `json:"agreement,omitempty"`
 	Back      int64  `json:"back,omitempty"`    // minor units that went back
 	Hold      bool   `json:"hold,omitempty"`    // reserved, and not taken yet
+	Held      int64  `json:"held,omitempty"`    // minor units that were reserved
 	Pending   bool   `json:"pending,omitempty"` // taken back by the terminal; the bank has not heard of it
 }
 
@@ -106,7 +107,7 @@ func (t *Terminal) charge(s Slip) int {
 	t.state.Entries = append(t.state.Entries, link.Entry{
 		Amount: payment.Money{Minor: s.Amount, Currency: t.cfg.Currency}, Charged: true, Receipt: six(s.Invoice), RRN: s.RRN,
 	})
-	t.state.Lines = append(t.state.Lines, line{Agreement: s.Agreement, Hold: s.Operation == Preauthorization})
+	t.state.Lines = append(t.state.Lines, line{Agreement: s.Agreement, Hold: s.Operation == Preauthorization, Held: s.Amount})
 	return len(t.state.Entries) - 1
 }
 

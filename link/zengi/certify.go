@@ -187,7 +187,7 @@ func (c candidate) signatures(given *Settings, r link.NotifyRequest, envelope ob
 					s := *c.Settings
 					s.Sign, s.SignFields, s.SignForm, s.SignJoin = o.Sign, o.SignFields, o.SignForm, o.SignJoin
 					s.SignKey, s.SignIn, s.SignName = key, p.in, p.name
-					if s.validPlace() {
+					if s.validPlace() && !slices.ContainsFunc(fit, func(other Settings) bool { return yaml(other, signing) == yaml(s, signing) }) {
 						fit = append(fit, s)
 					}
 				}
@@ -236,6 +236,7 @@ type over struct {
 func (c candidate) overs(given *Settings, r link.NotifyRequest, envelope object) []over {
 	all := []over{
 		{Settings{Sign: signBody, SignForm: formValues}, r.Body},
+		{Settings{Sign: signBody, SignForm: formValues}, bytes.TrimSpace(r.Body)}, // an editor adds a line break
 		{Settings{Sign: signData, SignForm: formValues}, []byte(envelope.get("data"))},
 		{Settings{Sign: signCiphertext, SignForm: formValues}, c.sealed},
 		{Settings{Sign: signPlain, SignForm: formValues}, c.text},

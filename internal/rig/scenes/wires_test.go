@@ -51,6 +51,7 @@ type terminal struct {
 	name    string
 	driver  string
 	address string
+	extra   string // further settings
 	sim     link.Simulator
 
 	usb *usbip.Device
@@ -147,6 +148,7 @@ func (x *terminal) follow(t *testing.T) {
 		}
 		return false
 	})
+	_ = os.Remove(x.tty + ".new")
 	if err := errors.Join(os.MkdirAll(filepath.Dir(x.tty), 0o755), os.Symlink(port, x.tty+".new"), os.Rename(x.tty+".new", x.tty)); err != nil {
 		t.Fatal(err)
 	}
@@ -155,13 +157,24 @@ func (x *terminal) follow(t *testing.T) {
 // unplug pulls the plug and waits until the device knows.
 func (x *terminal) unplug() {
 	x.mu.Lock()
-	cable, out := x.cable, x.out
-	x.mu.Unlock()
-	if cable == nil {
-		return
+	out := x.out
+	if out != nil {
+		x.sever()
 	}
-	cable.Close()
-	<-out
+	x.mu.Unlock()
+	if out != nil {
+		<-out
+	}
+}
+
+// sever is called with the lock held. The port's name goes first, as it does
+// with udev before the kernel gives the number to somebody else: through a stale
+// name the gateway would talk to another terminal.
+func (x *terminal) sever() {
+	if x.tty != "" {
+		_ = os.Remove(x.tty)
+	}
+	x.cable.Close()
 }
 
 // transfer is called before data moves.
@@ -179,7 +192,7 @@ func (x *terminal) transfer(usbip.Direction, []byte) {
 }
 
 // pullAt has the plug pulled instead of the next transfer but n.
-func (x *terminal) pullAt(n int) { x.tellAt(n, func() { x.cable.Close() }) }
+func (x *terminal) pullAt(n int) { x.tellAt(n, x.sever) }
 
 // tellAt calls then before the next transfer but n, with the lock held.
 func (x *terminal) tellAt(n int, then func()) {
@@ -192,7 +205,7 @@ func (x *terminal) tellAt(n int, then func()) {
 func (x *terminal) cut() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.cable.Close()
+	x.sever()
 }
 
 // unplugged is closed when the device has been unplugged.

@@ -1,0 +1,65 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+	"time"
+
+	"tillgate/link"
+)
+
+var usbPort = regexp.MustCompile(`^[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}$`)
+
+// checkRecovery refuses steps that the terminal's address cannot have.
+func (b *book) checkRecovery(at string, t *Terminal, simulation bool) {
+	r := t.Recovery
+	address, err := link.ParseAddress(t.Address)
+	for i, s := range r.Steps {
+		path := at + ".steps"
+		switch {
+		case !slices.Contains(RecoverySteps(), s):
+			b.add(path, "%s is not one of %v%s", quote(s), RecoverySteps(), suggest(s, RecoverySteps()))
+			continue
+		case slices.Contains(r.Steps[:i], s):
+			b.add(path, "%s is there twice", s)
+		case err != nil:
+			continue // the address has its own problem
+		}
+		device := address.Scheme() == "serial" || address.Scheme() == "usb"
+		switch s {
+		case StepDrain:
+			if !device && address.Scheme() != "tcp" {
+				b.add(path, "drain is for a line of bytes: a serial, usb or tcp address")
+			}
+		case StepRebind, StepUSBReset, StepHubPower:
+			if !device {
+				b.add(path, "%s is for a terminal at a serial or usb address", s)
+			}
+		case StepRelay:
+			if address.PowerLine() == "" {
+				b.add(path, "relay needs the GPIO line of the relay in the address: ?power=GPIO27")
+			}
+		case StepReset:
+			if address.ResetLine() == "" {
+				b.add(path, "reset needs the GPIO line of the reset in the address: ?reset=GPIO22")
+			}
+		case StepRestart:
+			if address.Scheme() == "sim" {
+				b.add(path, "a simulated terminal needs no restart")
+			}
+		}
+	}
+	if r.USBPort != "" && !usbPort.MatchString(r.USBPort) {
+		b.add(at+".usb_port", "%s is not a port like 1-1.4", quote(r.USBPort))
+	}
+	least := Duration(10 * time.Second)
+	if simulation {
+		least = Duration(time.Second)
+	}
+	b.duration(at+".after", r.After, least, Duration(24*time.Hour))
+	b.duration(at+".every", r.Every, least, Duration(24*time.Hour))
+	b.duration(at+".power_off", r.PowerOff, Duration(100*time.Millisecond), Duration(time.Minute))
+	if r.PerDay < 1 || r.PerDay > 100 {
+		b.add(at+".per_day", "must be between 1 and 100")
+	}
+}

@@ -128,6 +128,7 @@ func (b *box) during(t *testing.T, x *terminal, id string, m moment) payment.Rep
 		x.tellAt(-1, nil)
 		select {
 		case <-x.unplugged():
+			x.unplug()
 			x.plug(t)
 		default:
 		}

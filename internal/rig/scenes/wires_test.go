@@ -154,7 +154,8 @@ func (x *terminal) follow(t *testing.T) {
 	}
 }
 
-// unplug pulls the plug and waits until the device knows.
+// unplug pulls the plug and waits until device and kernel know: a port of the
+// one that goes would be taken for that of the one that comes.
 func (x *terminal) unplug() {
 	x.mu.Lock()
 	out := x.out
@@ -162,9 +163,19 @@ func (x *terminal) unplug() {
 		x.sever()
 	}
 	x.mu.Unlock()
-	if out != nil {
-		<-out
+	if out == nil {
+		return
 	}
+	<-out
+	await(x.t, x.name+" is out", func() bool {
+		all, _ := filepath.Glob("/sys/bus/usb/devices/*/serial")
+		for _, file := range all {
+			if b, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(b)) == x.usb.Serial {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // sever is called with the lock held. The port's name goes first, as it does

@@ -89,7 +89,7 @@ func TestUnplugged(t *testing.T) {
 func (b *box) pulled(t *testing.T, x *terminal, id string, m moment) {
 	charged := x.charged()
 	r := b.during(t, x, id, m)
-	x.unplug()
+	x.unplug(t)
 	x.plug(t)
 	if r.Status != payment.ReplyAccepted {
 		if n := x.charged(); n != charged {
@@ -128,7 +128,7 @@ func (b *box) during(t *testing.T, x *terminal, id string, m moment) payment.Rep
 		x.tellAt(-1, nil)
 		select {
 		case <-x.unplugged():
-			x.unplug()
+			x.unplug(t)
 			x.plug(t)
 		default:
 		}

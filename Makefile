@@ -14,11 +14,12 @@ BENCH    ?= .
 BENCHTIME ?= 1s
 HISTORY  ?= 0
 KILLS    ?= 1000
+HOSTILE  ?= 10000
 TARGETS  ?= arm64 armv7 armv6 amd64
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## the binary ./tillgate, static, without USB
@@ -48,6 +49,22 @@ bridge: ## the bridges to the vendor's BPOS library in dist/: for Linux (needs g
 	CGO_ENABLED=1 go build -trimpath -tags bposlib -ldflags '-s -w' -o dist/tillgate-bpos-bridge ./link/bpos/bridge/linux
 	CGO_ENABLED=0 GOOS=windows GOARCH=386 go build -trimpath -ldflags '-s -w' -o dist/tillgate-bpos-bridge-386.exe ./link/bpos/bridge/windows
 	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -trimpath -ldflags '-s -w' -o dist/tillgate-bpos-bridge-amd64.exe ./link/bpos/bridge/windows
+
+.PHONY: deb
+deb: ## the Debian packages of the release binaries in dist/
+	for target in $(TARGETS); do TAGS='$(TAGS)' .ci/static $$target; TAGS='$(TAGS)' .ci/deb $$target; done
+
+.PHONY: deb-test
+deb-test: ## installs, updates, removes and purges the package in a Debian root of its own (needs root, debootstrap)
+	.ci/deb-test
+
+.PHONY: boot-test
+boot-test: ## a real boot under QEMU: readiness, rights, a hang, a payment in flight, updates forwards and back (needs root, debootstrap, qemu-system-x86)
+	.ci/boot-test
+
+.PHONY: buildroot-check
+buildroot-check: ## checks buildroot/ with the Buildroot tree in BUILDROOT=dir, without building
+	BUILDROOT='$(BUILDROOT)' .ci/buildroot
 
 .PHONY: test
 test: ## all tests
@@ -83,6 +100,10 @@ rig: ## the release binary in a QEMU machine with Debian's kernel: USB, UARTs, p
 .PHONY: rig-all
 rig-all: ## the same on every architecture, with every moment at which a plug can be pulled
 	RIG=all go test -v -count=1 -timeout 120m -run TestRig ./internal/rig
+
+.PHONY: hostile
+hostile: ## HOSTILE (10000) bad requests against the notification listener of a box that sells: memory, sales, answers
+	HOSTILE=$(HOSTILE) go test -v -count=1 -timeout 60m -run 'Hostile|SameBytes' ./internal/notify
 
 .PHONY: bench
 bench: ## the goals of docs/performance.md and all other benchmarks: BENCH=pattern, BENCHTIME (1s), HISTORY=payments in the journal (0), HISTORY_DIR keeps them

@@ -38,9 +38,6 @@ func (u *Updater) Install(ctx context.Context, bundle io.Reader) (Result, error)
 	if err := u.admit(s, m); err != nil {
 		return u.refuse(s, m.Version, err)
 	}
-	if m.Method == MethodRAUC {
-		return u.installImage(ctx, s, b)
-	}
 	to, err := u.stage(ctx, b)
 	if err != nil {
 		return u.refuse(s, m.Version, err)

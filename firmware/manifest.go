@@ -22,8 +22,7 @@ type Manifest struct {
 	// armv6 program runs on armv7 as well.
 	Machine string `json:"machine"`
 
-	// Method is "binary", one program beside the previous one, or "rauc", an
-	// image for the other half of the disk.
+	// Method is "binary": one program beside the previous one.
 	Method string `json:"method"`
 
 	// Journal is the format of journals that this version writes. The version
@@ -60,17 +59,12 @@ const (
 
 const product = "tillgate-firmware"
 
-// Methods of installing.
-const (
-	MethodBinary = "binary"
-	MethodRAUC   = "rauc"
-)
+// MethodBinary is the way of installing there is. Another one gets another
+// name, so that a box that does not know it refuses.
+const MethodBinary = "binary"
 
-// Program and Image are the names that the one file of a bundle has.
-const (
-	Program = "tillgate"
-	Image   = "image.raucb"
-)
+// Program is the name of the one file of a bundle, and of every program.
+const Program = "tillgate"
 
 var hexSHA256 = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
@@ -115,14 +109,13 @@ func (m Manifest) check() error {
 			say("replaces: %w", err)
 		}
 	}
-	want := map[string]string{MethodBinary: Program, MethodRAUC: Image}[m.Method]
 	switch {
-	case want == "":
-		say("method %.20q is not known", m.Method)
-	case len(m.Files) != 1 || m.Files[0].Name != want:
-		say("a bundle of method %s has one file, %s", m.Method, want)
+	case m.Method != MethodBinary:
+		say("method %.20q is not known here", m.Method)
+	case len(m.Files) != 1 || m.Files[0].Name != Program:
+		say("a bundle of method %s has one file, %s", m.Method, Program)
 	case m.Files[0].Size <= 0 || m.Files[0].Size > MaxBundle:
-		say("%s has %d bytes, at most %d are taken", want, m.Files[0].Size, MaxBundle)
+		say("%s has %d bytes, at most %d are taken", Program, m.Files[0].Size, MaxBundle)
 	}
 	for _, f := range m.Files {
 		if b, err := hex.DecodeString(f.SHA256); err != nil || len(b) != 32 || !hexSHA256.MatchString(f.SHA256) {

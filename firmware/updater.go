@@ -44,7 +44,6 @@ type Updater struct {
 	Packaged Place  // the program that came with the package or image
 	Machine  string // this box: amd64, arm64, armv7, armv6
 	Box      Box
-	RAUC     *RAUC        // nil: this box has no image to update
 	Log      *slog.Logger // nil discards
 
 	GateWithin time.Duration // how long a new version has to prove itself; 0 means 5 min

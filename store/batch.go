@@ -29,6 +29,8 @@ type batch struct {
 	bytes   int64
 	records map[payment.ID]*payment.Record // as they will be
 	carried map[uint64]bool                // ids that are copied into the segment in use
+	notes   map[string]string              // as they will be; never changed, only replaced
+	noted   map[string]string              // what changed of them, "" if it goes
 	cursors bool                           // write the cursors and the board, even if nothing else
 	fresh   bool                           // the segment in use has just been made
 
@@ -50,15 +52,17 @@ type undo struct {
 	bytes     int64
 	records   map[payment.ID]*payment.Record
 	carried   map[uint64]bool
+
+	notes, noted map[string]string
 }
 
 func (s *Store) newBatch() *batch {
-	return &batch{s: s, next: s.next, seq: s.seq, records: make(map[payment.ID]*payment.Record), carried: make(map[uint64]bool)}
+	return &batch{s: s, notes: s.notes, next: s.next, seq: s.seq, records: make(map[payment.ID]*payment.Record), carried: make(map[uint64]bool)}
 }
 
 // try stages one request, all or nothing.
 func (b *batch) try(stage func(*batch) error) error {
-	b.undo = undo{len(b.puts), b.next, b.seq, b.bytes, maps.Clone(b.records), maps.Clone(b.carried)}
+	b.undo = undo{len(b.puts), b.next, b.seq, b.bytes, maps.Clone(b.records), maps.Clone(b.carried), b.notes, b.noted}
 	b.essential = false
 	err := guard(func() error { return stage(b) })
 	if err == nil {
@@ -67,6 +71,7 @@ func (b *batch) try(stage func(*batch) error) error {
 	if err != nil {
 		m := b.undo
 		b.puts, b.next, b.seq, b.bytes, b.records, b.carried = b.puts[:m.puts], m.next, m.seq, m.bytes, m.records, m.carried
+		b.notes, b.noted = m.notes, m.noted
 	}
 	return err
 }
@@ -189,11 +194,11 @@ func (b *batch) carry(hash uint64) error {
 func (s *Store) commit(b *batch) error {
 	moved := s.movedCursors()
 	bind := s.bind
-	if len(b.puts) == 0 && !(b.cursors && (len(moved) > 0 || bind)) {
+	if len(b.puts) == 0 && len(b.noted) == 0 && !(b.cursors && (len(moved) > 0 || bind)) {
 		return nil
 	}
 	err := s.durably("commit", func() error {
-		return guard(func() error { return s.write(b.puts, moved, bind) })
+		return guard(func() error { return s.write(b.puts, moved, b.noted, bind) })
 	})
 	if err != nil {
 		return s.fail(fmt.Errorf("commit: %w", err))
@@ -202,7 +207,7 @@ func (s *Store) commit(b *batch) error {
 	return nil
 }
 
-func (s *Store) write(puts []put, moved map[string]uint64, bind bool) error {
+func (s *Store) write(puts []put, moved map[string]uint64, noted map[string]string, bind bool) error {
 	return s.active.db.Update(func(tx *bbolt.Tx) error {
 		entries, meta := tx.Bucket(bucketEntries), tx.Bucket(bucketMeta)
 		entries.FillPercent = 1 // numbers ascend: a page is never split to make room in the middle
@@ -213,6 +218,11 @@ func (s *Store) write(puts []put, moved map[string]uint64, bind bool) error {
 		}
 		for name, seq := range moved {
 			if err := putCursor(meta, name, seq); err != nil {
+				return err
+			}
+		}
+		for name, text := range noted {
+			if err := putNote(meta, name, text); err != nil {
 				return err
 			}
 		}
@@ -244,7 +254,7 @@ func (s *Store) publish(b *batch, moved map[string]uint64) {
 			delete(s.open, id)
 		}
 	}
-	s.used, s.next, s.bind = used, b.next, false
+	s.used, s.next, s.bind, s.notes = used, b.next, false, b.notes
 	s.sure = extent{b.next, b.seq}
 	if b.seq != s.seq {
 		s.seq = b.seq

@@ -18,6 +18,7 @@ type seed struct {
 	meta    segmentMeta
 	board   string
 	cursors map[string]uint64
+	notes   map[string]string
 	size    int64 // bytes to allocate
 
 	from    *segment // where the carried entries lie; nil for the first segment
@@ -101,6 +102,11 @@ func (d seed) fill(tx *bbolt.Tx) error {
 	}
 	for name, seq := range d.cursors {
 		if err := putCursor(meta, name, seq); err != nil {
+			return err
+		}
+	}
+	for name, text := range d.notes {
+		if err := putNote(meta, name, text); err != nil {
 			return err
 		}
 	}

@@ -29,6 +29,7 @@ type loaded struct {
 	room    int64
 	board   string
 	cursors map[string]uint64
+	notes   map[string]string
 }
 
 // listing is which files there are.
@@ -97,7 +98,7 @@ func (s *Store) loadActive(l *loaded) error {
 			return err
 		}
 		var err error
-		if g.meta, l.board, l.cursors, err = readMeta(tx); err != nil {
+		if g.meta, l.board, l.cursors, l.notes, err = readMeta(tx); err != nil {
 			return err
 		}
 		if g.meta.Number != g.number {
@@ -201,7 +202,7 @@ func (s *Store) rebuild(g, successor *segment) error {
 	var m segmentMeta
 	var next uint64
 	err := g.view(func(tx *bbolt.Tx) (err error) {
-		if m, _, _, err = readMeta(tx); err != nil {
+		if m, _, _, _, err = readMeta(tx); err != nil {
 			return err
 		}
 		x, next, err = g.load(tx)
@@ -228,7 +229,7 @@ func (s *Store) rebuild(g, successor *segment) error {
 func (g *segment) created() payment.Moment {
 	created := payment.Moment{Clock: payment.ClockUnsynced}
 	_ = g.view(func(tx *bbolt.Tx) error {
-		m, _, _, err := readMeta(tx)
+		m, _, _, _, err := readMeta(tx)
 		if err == nil {
 			created = m.Created
 		}

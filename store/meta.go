@@ -18,6 +18,7 @@ import (
 //	board             serial number of the board the journal is bound to
 //	oldest            segments before this one are expired too, 8 bytes, big-endian
 //	cursor/<name>     last event a destination has acknowledged, 8 bytes, big-endian
+//	note/<name>       what the gateway wants to find again, text; see [Store.Note]
 var (
 	bucketEntries = []byte("entries")
 	bucketMeta    = []byte("meta")
@@ -29,6 +30,7 @@ var (
 
 const (
 	cursorPrefix = "cursor/"
+	notePrefix   = "note/"
 
 	// format is refused when it differs; minor may be newer: its additions are
 	// kept and skipped, so that an update of the box can be rolled back.
@@ -38,6 +40,9 @@ const (
 	maxMetaValue    = 4 << 10
 	maxDestination  = 64 // characters of a destination's name
 	maxDestinations = 16
+	maxNotes        = 64
+	maxNoteName     = 128 // bytes
+	maxNote         = 1024
 )
 
 // segmentMeta is what a segment knows about its place in the row.
@@ -60,12 +65,12 @@ type segmentMeta struct {
 var errForeign = errors.New("not a segment of this journal")
 
 // readMeta reads and bounds everything in the bucket "meta".
-func readMeta(tx *bbolt.Tx) (m segmentMeta, board string, cursors map[string]uint64, err error) {
+func readMeta(tx *bbolt.Tx) (m segmentMeta, board string, cursors map[string]uint64, notes map[string]string, err error) {
 	b := tx.Bucket(bucketMeta)
 	if b == nil || tx.Bucket(bucketEntries) == nil {
-		return m, "", nil, fmt.Errorf("%w: it lacks a bucket", errForeign)
+		return m, "", nil, nil, fmt.Errorf("%w: it lacks a bucket", errForeign)
 	}
-	cursors = make(map[string]uint64)
+	cursors, notes = make(map[string]uint64), make(map[string]string)
 	var oldest uint64
 	err = b.ForEach(func(k, v []byte) error {
 		if len(v) > maxMetaValue {
@@ -82,19 +87,22 @@ func readMeta(tx *bbolt.Tx) (m segmentMeta, board string, cursors map[string]uin
 		case isCursor && len(v) == 8 && len(name) <= maxDestination:
 			cursors[name] = binary.BigEndian.Uint64(v)
 		}
+		if name, ok := strings.CutPrefix(string(k), notePrefix); ok && len(name) <= maxNoteName && len(notes) < maxNotes {
+			notes[name] = string(v)
+		}
 		return nil // what a newer version added
 	})
 	if err != nil {
-		return m, "", nil, err
+		return m, "", nil, nil, err
 	}
 	m.Oldest = max(m.Oldest, oldest)
 	if m.Format != format {
-		return m, "", nil, fmt.Errorf("%w: format %d, this version reads %d", errForeign, m.Format, format)
+		return m, "", nil, nil, fmt.Errorf("%w: format %d, this version reads %d", errForeign, m.Format, format)
 	}
 	if m.Number == 0 || m.First == 0 || m.Oldest > m.Number {
-		return m, "", nil, fmt.Errorf("%w: segment %d, first %d, oldest %d", errForeign, m.Number, m.First, m.Oldest)
+		return m, "", nil, nil, fmt.Errorf("%w: segment %d, first %d, oldest %d", errForeign, m.Number, m.First, m.Oldest)
 	}
-	return m, board, cursors, nil
+	return m, board, cursors, notes, nil
 }
 
 func putCursor(b *bbolt.Bucket, name string, seq uint64) error {

@@ -139,7 +139,7 @@ func (s *Store) ensureAllocated() {
 func (s *Store) take(l *loaded) {
 	s.mu.Lock()
 	s.active, s.live, s.open, s.closed, s.expired, s.moved = l.active, l.live, l.open, l.closed, l.expired, l.moved
-	s.next, s.used, s.room, s.board = l.next, l.used, l.room, l.board
+	s.next, s.used, s.room, s.board, s.notes = l.next, l.used, l.room, l.board, l.notes
 	if s.bind {
 		s.board = s.options.Board
 	}

@@ -91,7 +91,7 @@ func (s *Store) roll(limit, seq uint64) error {
 			Format: format, Minor: minor, Number: old.number + 1, First: limit, Seq: seq, Created: now,
 			GapEpoch: old.meta.GapEpoch, GapAt: old.meta.GapAt,
 		},
-		board: s.board, cursors: cursors, size: s.options.SegmentSize, from: old, numbers: s.toCarry(limit),
+		board: s.board, cursors: cursors, notes: s.notes, size: s.options.SegmentSize, from: old, numbers: s.toCarry(limit),
 	}
 	var gap bool
 	d.meta.Oldest, gap = s.keepFrom(now, cursors, d.meta.Number)

@@ -133,6 +133,7 @@ type Store struct {
 	used    int64                          // bytes of the segment in use that are taken
 	room    int64                          // bytes the segment in use has
 	board   string
+	notes   map[string]string
 	bind    bool           // the board is still to be written
 	failure *failure       // why nothing can be written; nil if it can
 	full    *failure       // why no further segment can be made; nil if it can

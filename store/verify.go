@@ -98,7 +98,7 @@ func (s *Store) verifySegment(v *verifier, inUse bool) error {
 		return err
 	}
 	err = g.view(func(tx *bbolt.Tx) error {
-		m, _, _, err := readMeta(tx)
+		m, _, _, _, err := readMeta(tx)
 		if err != nil {
 			return err
 		}

@@ -48,6 +48,10 @@ func (j *floorJournal) Begin(tx payment.Transaction) (payment.Record, bool, erro
 	return *r, false, nil
 }
 
+func (j *floorJournal) Note(string, string) error { return nil }
+
+func (j *floorJournal) Notes() map[string]string { return nil }
+
 func (j *floorJournal) Append(steps []payment.Step, events []payment.Event) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

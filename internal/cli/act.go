@@ -131,6 +131,12 @@ type pauseCmd struct {
 	JSON     bool   `name:"json" help:"Print the reply as JSON."`
 }
 
+func (pauseCmd) Help() string {
+	return `A payment that is running goes on. The pause lasts until resume, over restarts and power cuts; status says who paused and why.
+
+    tillgate pause --terminal front --reason "paper is out"`
+}
+
 func (p *pauseCmd) Run(a *app) error {
 	return a.simple(payment.Command{Verb: payment.VerbPause, Request: payment.Request{Terminal: p.Terminal}, By: who(p.By), Reason: p.Reason}, p.JSON)
 }

@@ -94,6 +94,7 @@ func (a *app) examine(say func(finding), probe bool) {
 		a.checkTerminal(say, t, running, probe)
 	}
 	a.checkBrokers(say, c, client != nil)
+	checkNotify(say, c, client != nil)
 }
 
 func checkClock(say func(finding)) {

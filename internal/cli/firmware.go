@@ -19,12 +19,14 @@ type firmwareCmd struct {
 	Dir  string `help:"Folder of the versions." env:"TILLGATE_FIRMWARE" default:"/var/lib/tillgate-firmware" placeholder:"DIR"`
 	Keys string `help:"Folder of the public keys whose signatures count, *.pub." env:"TILLGATE_KEYS" default:"/etc/tillgate/keys" placeholder:"DIR"`
 
+	Trial time.Duration `help:"How long a new version has to prove itself." default:"5m" placeholder:"TIME"`
+
 	Status   fwStatusCmd   `cmd:"" help:"Tell which version runs, and how the last update went."`
 	Install  fwInstallCmd  `cmd:"" help:"Install a signed bundle."`
 	Confirm  fwConfirmCmd  `cmd:"" help:"Keep the version that is on trial, without waiting for the rest of its trial."`
 	Rollback fwRollbackCmd `cmd:"" help:"Go back to the version before."`
 	Keygen   fwKeygenCmd   `cmd:"" help:"Make a key pair for signing bundles."`
-	Sign     fwSignCmd     `cmd:"" help:"Make a signed bundle of a program or an image."`
+	Sign     fwSignCmd     `cmd:"" help:"Make a signed bundle of a program."`
 	Apply    fwApplyCmd    `cmd:"" hidden:"" help:"Root's part: go on with an update, and install what is asked for."`
 	Boot     fwBootCmd     `cmd:"" hidden:"" help:"Put an update in order that was cut short, before the gateway starts."`
 	Packaged fwPackagedCmd `cmd:"" hidden:"" help:"Run the packaged program, if it is newer than the last update."`
@@ -61,7 +63,7 @@ func (a *app) updater() (*firmware.Updater, error) {
 	}
 	log := slog.New(slog.NewTextHandler(a.Err, nil))
 	return &firmware.Updater{
-		Dir: f.Dir, Keys: f.Keys, Packaged: packaged, Machine: machine, Log: log,
+		Dir: f.Dir, Keys: f.Keys, GateWithin: f.Trial, Packaged: packaged, Machine: machine, Log: log,
 		Box: &service{config: a.table.Config, socket: a.configuredSocket(), current: filepath.Join(f.Dir, "current", firmware.Program), log: log},
 	}, nil
 }
@@ -153,7 +155,7 @@ func (i *fwInstallCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(a.Err, "installing; a payment that is open is waited for, and the new version has up to five minutes to prove itself")
+	fmt.Fprintln(a.Err, "installing; a payment that is open is waited for, and the new version has up to", a.table.Firmware.Trial, "to prove itself")
 	r, err := u.Install(a.ctx, f)
 	return a.installed(r, i.JSON, err)
 }

@@ -1,9 +1,9 @@
 package cli
 
 import (
-	"debug/buildinfo"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,12 +79,11 @@ func readLine(file string) (string, error) {
 }
 
 type fwSignCmd struct {
-	File     string   `arg:"" help:"Program that .ci/static has built, or RAUC image."`
+	File     string   `arg:"" help:"Program that .ci/static has built."`
 	Key      string   `required:"" help:"Secret key." placeholder:"FILE"`
 	Password string   `name:"password-file" help:"File with the key's password." placeholder:"FILE"`
 	Release  string   `name:"release" required:"" help:"Version, as the program says it of itself, like v1.4.0." placeholder:"VERSION"`
-	Machine  string   `help:"amd64, arm64, armv7 or armv6. Default: what the program was built for." placeholder:"MACHINE"`
-	Image    bool     `help:"FILE is a RAUC bundle with an image."`
+	Machine  string   `help:"amd64, arm64, armv7 or armv6. Default: what the program was built for, if that is amd64 or arm64." placeholder:"MACHINE"`
 	Replaces []string `help:"Newer versions that this one may replace: a rollback." placeholder:"VERSION"`
 	Trust    []string `help:"Public keys that count from then on." placeholder:"FILE"`
 	Revoke   []string `help:"Ids of keys that no longer count." placeholder:"ID"`
@@ -102,9 +101,6 @@ func (s *fwSignCmd) Run(a *app) error {
 		return fmt.Errorf("read the secret key: %w", err)
 	}
 	m := firmware.Manifest{Version: firmware.Version(s.Release), Machine: s.Machine, Method: firmware.MethodBinary, Journal: store.Format, Revoke: s.Revoke, Notes: s.Notes}
-	if s.Image {
-		m.Method = firmware.MethodRAUC
-	}
 	if m.Machine == "" {
 		if m.Machine, err = builtFor(s.File); err != nil {
 			return fmt.Errorf("find out for which machine %s is: %w; name it with --machine", s.File, err)
@@ -158,18 +154,23 @@ func (s *fwSignCmd) key() (minisign.PrivateKey, error) {
 	return key, key.UnmarshalText(text)
 }
 
-// builtFor reads what the toolchain has written into a Go program.
+// builtFor reads the head of an ELF file (its machine, at offset 18). That of a
+// 32-bit ARM program does not tell ARMv6 from ARMv7.
 func builtFor(file string) (string, error) {
-	info, err := buildinfo.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return "", err
 	}
-	settings := map[string]string{}
-	for _, s := range info.Settings {
-		settings[s.Key] = s.Value
+	defer f.Close()
+	head := make([]byte, 20)
+	if _, err := io.ReadFull(f, head); err != nil || string(head[:4]) != "\x7fELF" {
+		return "", errors.New("it is no program for Linux")
 	}
-	if settings["GOARCH"] == "arm" {
-		return "armv" + settings["GOARM"], nil
+	switch head[18] {
+	case 62:
+		return "amd64", nil
+	case 183:
+		return "arm64", nil
 	}
-	return settings["GOARCH"], nil
+	return "", errors.New("its head does not tell")
 }

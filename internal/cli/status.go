@@ -53,6 +53,9 @@ func (a *app) showStatus(st payment.Status) {
 		if !t.Sellable {
 			sells = "no: " + join(t.Reasons)
 		}
+		if t.Paused != "" {
+			note = "paused by " + printable(t.Paused)
+		}
 		if t.Error != "" {
 			note = printable(t.Error)
 		}

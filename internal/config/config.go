@@ -86,6 +86,7 @@ type Terminal struct {
 	Device    string    `yaml:"device" jsonschema_description:"Names the physical device where two terminals share one. Default: the address."`
 	Longest   Duration  `yaml:"longest" jsonschema_description:"How long a payment can last on this terminal: card wait, PIN and bank together. Until then nobody says 'not found'."`
 	Timeout   Duration  `yaml:"timeout" jsonschema_description:"How long a customer has to present a card, where a command does not say."`
+	Heartbeat Duration  `yaml:"heartbeat" jsonschema_description:"How often an idle terminal is asked whether it is still there."`
 	Partial   string    `yaml:"partial" jsonschema:"enum=reverse,enum=accept" jsonschema_description:"What becomes of an approval for less than was asked."`
 	Offline   string    `yaml:"offline" jsonschema:"enum=accept,enum=reverse" jsonschema_description:"What becomes of an approval that the terminal gave without its bank."`
 	Reconcile Reconcile `yaml:"reconcile" jsonschema_description:"When the batch is closed without being asked. Default: never."`
@@ -165,6 +166,7 @@ func Default() Config {
 
 func (t *Terminal) setDefaults() {
 	t.Longest, t.Timeout = Duration(link.DefaultLongest), Duration(payment.DefaultTimeout)
+	t.Heartbeat = Duration(30 * time.Second)
 	t.Partial, t.Offline = "reverse", "accept"
 	t.Recovery = Recovery{Steps: []string{}, After: Duration(time.Minute), Every: Duration(2 * time.Minute), PerDay: 12, PowerOff: Duration(5 * time.Second)}
 	t.Reconcile = Reconcile{Window: Duration(2 * time.Hour), CatchUp: true}

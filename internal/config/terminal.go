@@ -148,6 +148,7 @@ func shortest(simulation bool) Duration {
 func (b *book) checkTimes(at string, t *Terminal, simulation bool) {
 	b.duration(at+".longest", t.Longest, shortest(simulation), Duration(30*time.Minute))
 	b.duration(at+".timeout", t.Timeout, Duration(time.Second), Duration(payment.MaxTimeout))
+	b.duration(at+".heartbeat", t.Heartbeat, Duration(5*time.Second), Duration(10*time.Minute))
 	if !b.has(at+".timeout") && !b.has(at+".longest") && t.Timeout > t.Longest {
 		b.add(at+".timeout", "is longer than longest (%v), which includes it", t.Longest)
 	}

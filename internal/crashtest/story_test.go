@@ -55,6 +55,9 @@ var (
 		if rec, _ := b.store.Find("A1"); isFinal(rec) {
 			return nil // the break came before the terminal heard of it
 		}
+		if b.on.fulfil > 0 {
+			time.Sleep(time.Minute) // what waits for a confirmation is taken back by then
+		}
 		result := payment.Failed
 		time.Sleep(b.on.lasts()) // a person who comes later knows more
 		if _, standing, _ := b.taken(); standing["A1"] > 0 {

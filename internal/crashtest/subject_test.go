@@ -52,8 +52,8 @@ type subject struct {
 
 func subjects() []subject {
 	return []subject{
-		onECRVN(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP),
-		onQFPay("qfpay-tcp", qfpay.WireTCP), onPrivat(), onBPOS(),
+		onECRVN(), onSSI("ssi", ""), onSSI("ssi-tcp", "tcp://terminal:3000"), onSSIWeb(), onSSIDocument(),
+		onQFPay("qfpay", qfpay.WirePacket), onQFPay("qfpay-http", qfpay.WireHTTP), onQFPay("qfpay-tcp", qfpay.WireTCP), onPrivat(), onBPOS(),
 	}
 }
 
@@ -86,6 +86,40 @@ func onSSI(name, address string) subject {
 		lost:     "lost-ack", half: "half-ack", dead: "reboot-before",
 		profile: "{request_timeout: 1s, poll: 250ms, gap: 0s, idle_gap: 200ms}",
 	}
+}
+
+// onSSIWeb has the JSON over HTTP.
+func onSSIWeb() subject {
+	s := onSSI("ssi-http", "tcp://terminal:3001")
+	s.settings = func() any {
+		d := ssi.Driver().Settings().(*ssi.Settings)
+		d.Wire = ssi.WireHTTP
+		return d
+	}
+	s.profile = ""
+	return s
+}
+
+// onSSIDocument has firmware of the document, to which no id of ours means
+// anything, where nobody can sell on the keypad.
+func onSSIDocument() subject {
+	s := onSSI("ssi-1.1.10", "")
+	s.settings = func() any {
+		d := ssi.Driver().Settings().(*ssi.Settings)
+		d.Keypad = ssi.KeypadLocked
+		return d
+	}
+	old := func(behaviours []string, but ...string) (all []string) {
+		for _, b := range behaviours {
+			if !slices.Contains(but, b) && !strings.Contains(b, "v1.1.10") {
+				all = append(all, b+"+v1.1.10")
+			}
+		}
+		return all
+	}
+	s.settled, s.doubtful = old(s.settled, "hand-after"), old(s.doubtful, "hand-sale") // position is taken for proof: that is what locked means
+	s.lost, s.half, s.dead, s.profile = s.lost+"+v1.1.10", s.half+"+v1.1.10", s.dead+"+v1.1.10", ""
+	return s
 }
 
 func onQFPay(name, wire string) subject {
@@ -128,22 +162,25 @@ func onPrivat() subject {
 	}
 }
 
-// onBPOS is a terminal that takes back what is not confirmed within 30 seconds,
-// behind its bridge.
+// onBPOS has the simulator behind the line of a bridge. What is not confirmed the
+// terminal takes back: the scripts cut between result and Confirm (confirm-lost),
+// and between Confirm and its answer (confirm-mute).
 func onBPOS() subject {
 	return subject{
 		name: "bpos", driver: bpos.Driver(), currency: "UAH", positional: true, fulfil: 10 * time.Second, longest: time.Minute,
 		settings: func() any {
 			s := bpos.Driver().Settings().(*bpos.Settings)
-			s.Keypad = bpos.KeypadLocked
+			s.Keypad, s.ConfirmWait = bpos.KeypadLocked, 40*time.Second
 			return s
 		},
 		settled: []string{
-			"approve", "decline:51", "cancel", "ended", "charged:", "charged:68", "charged:1001", "lost-answer", "half-answer", "garbage", "reboot",
-			"reboot-before", "mute", "busy", "late-approval", "late-approval:5s", "late-approval:25s", "confirm-lost", "confirm-mute",
+			"approve", "decline:51", "cancel", "ended", "ended:1001", "charged:", "charged:68", "charged:1001", "charged:1004", "taken-back", "taken-back:1001", "lost-answer",
+			"half-answer", "garbage", "reboot", "reboot-before", "mute", "busy", "confirm-lost", "confirm-mute", "signature", "partial",
+			"late-approval", "late-approval:3", "late-approval:5s", "late-approval:25s",
 		},
-		doubtful: []string{"swapped", "batch-closed", "wrong-amount", "partial"},
+		doubtful: []string{"swapped", "batch-closed", "wrong-amount"},
 		lost:     "lost-answer", half: "half-answer", dead: "reboot-before",
+		profile: "{keypad: locked, confirm_wait: 31s, query_timeout: 1s, poll: 50ms}",
 	}
 }
 

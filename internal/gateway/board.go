@@ -95,6 +95,7 @@ func (g *Gateway) Status() payment.Status {
 	for i := range st.Terminals {
 		t := &st.Terminals[i]
 		t.Reasons = b.state.reasons(*t)
+		t.Paused = b.state.paused[t.Name]
 		t.Sellable = len(t.Reasons) == 0
 		st.Sellable = st.Sellable || t.Sellable
 		for _, r := range t.Reasons {

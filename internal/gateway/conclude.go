@@ -33,6 +33,9 @@ func (l *lane) conclude(ctx context.Context, term link.Terminal, rec payment.Rec
 	if confirm {
 		return l.confirm(ctx, term, rec)
 	}
+	if rec.Operation == payment.Reconciliation && rec.Outcome.Result == payment.Approved {
+		return l.readAgain(ctx, term)
+	}
 	return nil
 }
 

@@ -137,6 +137,7 @@ func New(opt Options) (*Gateway, error) {
 		}
 		g.addLane(t)
 	}
+	g.stillPaused()
 	return g, errors.Join(wrong...)
 }
 

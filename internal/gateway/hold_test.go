@@ -43,7 +43,7 @@ func TestHoldWaitsForMoney(t *testing.T) {
 		wait   func(w *world)
 	}{
 		"running":     {"slow", func(*payment.Command) {}, func(*world) {}},
-		"lost answer": {"lost-answer", func(*payment.Command) {}, func(w *world) { w.pull(true); time.Sleep(time.Second) }},
+		"lost answer": {"lost-answer", func(*payment.Command) {}, func(w *world) { synctest.Wait(); w.pull(true); time.Sleep(time.Second) }},
 		"waits for goods": {"approve", func(c *payment.Command) { c.FulfilWithin = payment.InMillis(time.Minute) }, func(w *world) {
 			w.until("A1", time.Minute, func(r payment.Record) bool { return r.State == payment.StateAuthorised })
 		}},

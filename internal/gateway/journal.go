@@ -40,6 +40,12 @@ type Journal interface {
 	// first. A record whose clock stood ahead of now is included.
 	Since(t time.Time) iter.Seq2[payment.Record, error]
 
+	// Note makes a short text durable under a name, in the place of the one
+	// before; "" removes it. Notes lists them. They are for what has to outlive
+	// the process without being about a payment.
+	Note(name, text string) error
+	Notes() map[string]string
+
 	// Healthy is nil, or why the journal cannot be written. It may try to
 	// reopen it, with backoff.
 	Healthy() error

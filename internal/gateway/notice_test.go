@@ -323,6 +323,28 @@ func TestNoticeOfSettlement(t *testing.T) {
 	})
 }
 
+// A simulated service says nothing about what real customers paid.
+func TestNoticeOfASimulatorIsNoEvidence(t *testing.T) {
+	bubble(t, []string{"decline:51"}, func(w *world) {
+		w.stop()
+		w.opt.Notices, w.term.Test = true, false
+		w.start()
+		w.accepted("A1", 1000)
+		w.result("A1", payment.Declined)
+		n := told("k", "T", payment.Purchase, payment.Approved, 1000, "A1")
+		n.Test = true
+		w.notify(n)
+		if w.count(payment.EventContradicted, "") != 0 || len(news(t, w)) != 1 {
+			t.Error("a simulated notice contradicts a real payment, or is not told")
+		}
+		for _, e := range w.events() {
+			if e.Type == payment.EventExternal && !e.Test {
+				t.Error("its event does not say that it is a test")
+			}
+		}
+	})
+}
+
 func TestNoticeIsRefused(t *testing.T) {
 	bubble(t, nil, func(w *world) {
 		if _, err := w.g.Notify(context.Background(), told("k", "T", payment.Purchase, payment.Approved, 1)); err == nil {

@@ -118,3 +118,69 @@ func (l *lane) reconcileNow(hard context.Context, term link.Terminal) error {
 	l.g.Raise(payment.AlertReconcile, "terminal "+l.cfg.Name+": the batch was not closed: "+reply.Text+" "+rec.Outcome.Text)
 	return err
 }
+
+// maxReadAgain bounds how many payments are read again after one reconciliation,
+// the newest first.
+const maxReadAgain = 32
+
+// readAgain asks once more about the payments that could not be given back. A
+// batch that is closed sends pending reversals: what the terminal could not do
+// before is then done. What it says is told, never guessed; a person who was
+// faster is not contradicted.
+func (l *lane) readAgain(ctx context.Context, term link.Terminal) error {
+	var owed []payment.Record
+	for rec, err := range l.g.journal.Since(l.g.now().Time.Add(-lookBack)) {
+		if err != nil {
+			return nil // a failed journal has raised its alert; the alert about the payment stays
+		}
+		if rec.Terminal == l.cfg.Name && rec.State == payment.StateFinal && rec.Outcome.Result == payment.Unreversed && rec.Resolution == nil {
+			owed = append(owed, rec)
+		}
+	}
+	for _, rec := range owed[max(0, len(owed)-maxReadAgain):] {
+		back, err := l.givenBack(ctx, term, rec)
+		if err != nil {
+			return err
+		}
+		if !back {
+			continue
+		}
+		b := l.g.batch().step(&rec, payment.Step{Kind: payment.StepTakenBack, Amount: rec.Outcome.Amount})
+		if b.announce(payment.EventResolved, rec).commit() == nil {
+			l.log.Info("a payment was given back when the batch was closed", "id", string(rec.ID))
+			l.g.clear(payment.AlertUnreversed, rec.ID)
+		}
+	}
+	return nil
+}
+
+// givenBack asks whether a payment was given back after all: about its reversal
+// and its refund, and, if there was neither, about itself. The error says that
+// the line broke.
+func (l *lane) givenBack(ctx context.Context, term link.Terminal, rec payment.Record) (bool, error) {
+	asked, want := []payment.Record{}, payment.Approved
+	for _, id := range []payment.ID{payment.ReversalOf(rec.ID), payment.RefundOf(rec.ID)} {
+		if back, err := l.g.journal.Find(id); err == nil {
+			asked = append(asked, back)
+		}
+	}
+	if len(asked) == 0 {
+		asked, want = []payment.Record{rec}, payment.Reversed
+	}
+	for _, r := range asked {
+		o, err := l.lookUpWithin(ctx, term, r)
+		if broken := brokenLine(err); broken != nil {
+			return false, broken
+		}
+		if err == nil && o.Result == want && (want == payment.Reversed || o.Amount == rec.Outcome.Amount) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (l *lane) lookUpWithin(ctx context.Context, term link.Terminal, rec payment.Record) (payment.Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	return l.lookUp(ctx, term, rec)
+}

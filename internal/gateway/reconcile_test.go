@@ -320,6 +320,74 @@ func TestNoGrantUnconfirmed(t *testing.T) {
 	})
 }
 
+// pending is a terminal that cannot take a payment back before its batch is
+// closed, and then sends what is pending.
+type pending struct {
+	scripted
+	closed bool
+	sends  bool // what is pending when the batch is closed
+}
+
+func (p *pending) Execute(_ context.Context, tx payment.Transaction, _ link.Dialogue) (payment.Outcome, error) {
+	switch tx.Operation {
+	case payment.Reversal:
+		return payment.Outcome{Result: payment.Failed, Text: "no line to the bank"}, nil
+	case payment.Reconciliation:
+		p.closed = true
+	}
+	return payment.Outcome{Result: payment.Approved, Amount: tx.Amount}, nil
+}
+
+func (p *pending) Lookup(_ context.Context, tx payment.Transaction, _ time.Duration) (payment.Outcome, error) {
+	if tx.Operation == payment.Reversal && p.closed && p.sends {
+		return payment.Outcome{Result: payment.Approved, Amount: tx.Amount, Source: payment.SourceLookup}, nil
+	}
+	return payment.Outcome{}, link.ErrNotFound
+}
+
+// What could not be given back is read again when the batch is closed: a Z report
+// sends pending reversals. What a person has said stands.
+func TestReadAgainAfterReconciliation(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		sends, resolved bool
+		want            payment.Result
+	}{
+		{"the batch sends it", true, false, payment.Reversed},
+		{"it is lost", false, false, payment.Unreversed},
+		{"a person was faster", true, true, payment.Approved},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			p := &pending{sends: tt.sends}
+			w.term.Driver.Open = func(context.Context, link.Config) (link.Terminal, error) { return p, nil }
+			w.start()
+			defer w.close()
+			w.authorised("A1")
+			w.do(verb(payment.VerbRollback, "A1"))
+			w.result("A1", payment.Unreversed)
+			if tt.resolved {
+				c := verb(payment.VerbResolve, "A1")
+				c.Result, c.By, c.Reason = payment.Approved, "an", "the customer took the goods after all"
+				w.do(c)
+			}
+			w.do(payment.Command{Verb: payment.VerbReconcile, Request: payment.Request{ID: "Z1"}})
+			w.result("Z1", payment.Approved)
+			time.Sleep(time.Second)
+			rec := w.result("A1", tt.want)
+			if told := w.count(payment.EventResolved, "A1"); (told == 1) != (tt.want == payment.Reversed || tt.resolved) || w.count(payment.EventFinal, "A1") != 1 {
+				t.Errorf("%s: told %d times", tt.name, told)
+			}
+			if w.alerted(payment.AlertUnreversed) != (tt.want == payment.Unreversed) {
+				t.Errorf("%s: %+v, alerts %+v", tt.name, rec.Outcome, w.g.Status().Alerts)
+			}
+			w.stop()
+			w.start()
+			w.result("A1", tt.want)
+		})
+	}
+}
+
 // The policies on approvals that are not what was asked for.
 func TestPolicies(t *testing.T) {
 	for _, tt := range []struct {

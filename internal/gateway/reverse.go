@@ -34,7 +34,7 @@ func (l *lane) payBack(soft, hard context.Context, term link.Terminal, orig paym
 		}
 		rec, err := l.g.journal.Find(way.id)
 		switch {
-		case err == nil && rec.Unsettled():
+		case err == nil && (rec.Unsettled() || rec.State == payment.StateAuthorised):
 			return nil // begun by an earlier round: it is looked up like any other payment
 		case err == nil:
 			continue // it was tried, and did not succeed

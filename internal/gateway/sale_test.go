@@ -1,8 +1,11 @@
 package gateway_test
 
 import (
+	"errors"
 	"iter"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tillgate/internal/gateway"
@@ -170,4 +173,63 @@ func TestPause(t *testing.T) {
 		w.accepted("A1", 1000)
 		w.result("A1", payment.Approved)
 	})
+}
+
+// A pause outlives the process, and so does its end.
+func TestPauseOutlivesARestart(t *testing.T) {
+	bubble(t, nil, func(w *world) {
+		w.do(payment.Command{Verb: payment.VerbPause, By: "an", Reason: "cleaning"})
+		w.stop()
+		w.start()
+		if r := w.sell("A1", 1000); r.Reason != payment.ReasonPaused {
+			t.Errorf("after a restart: %+v", r)
+		}
+		st := w.g.Status()
+		if st.Sellable || !slices.Contains(st.Reasons, payment.ReasonPaused) || st.Terminals[0].Paused != "an: cleaning" {
+			t.Errorf("after a restart it shows %+v", st)
+		}
+		w.do(payment.Command{Verb: payment.VerbResume, By: "an"})
+		w.stop()
+		w.start()
+		w.accepted("A1", 1000)
+		w.result("A1", payment.Approved)
+		if why := w.g.Status().Terminals[0].Paused; why != "" {
+			t.Errorf("after resume and a restart it shows %q", why)
+		}
+	})
+}
+
+// What cannot be written down is said, and errs on the side of not selling.
+func TestPauseWithoutAJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		broken := false
+		w.wrap = func(j gateway.Journal) gateway.Journal { return noteless{j, &broken} }
+		w.start()
+		defer w.close()
+		w.do(payment.Command{Verb: payment.VerbPause, By: "an"})
+		broken = true
+		if r := w.do(payment.Command{Verb: payment.VerbResume}); r.Reason != payment.ReasonJournal {
+			t.Errorf("resumes without a journal: %+v", r)
+		}
+		if r := w.do(payment.Command{Verb: payment.VerbPause, By: "an"}); r.Reason != payment.ReasonJournal {
+			t.Errorf("says nothing: %+v", r)
+		}
+		if w.g.Status().Terminals[0].Paused != "an" {
+			t.Error("a pause that was not written down is no pause")
+		}
+	})
+}
+
+// noteless is a journal that takes no notes while it is broken.
+type noteless struct {
+	gateway.Journal
+	broken *bool
+}
+
+func (n noteless) Note(name, text string) error {
+	if *n.broken {
+		return errors.New("the disk is broken")
+	}
+	return n.Journal.Note(name, text)
 }

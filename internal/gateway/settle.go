@@ -83,7 +83,10 @@ func (l *lane) showSettling(open []payment.Record) {
 // find asks the terminal what became of one payment and draws the conclusion.
 func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.Record) error {
 	if o, ok := l.answers[rec.ID]; ok {
-		return l.conclude(hard, term, rec, o)
+		if rec.State != payment.StateAuthorised {
+			return l.conclude(hard, term, rec, o)
+		}
+		delete(l.answers, rec.ID) // the journal took it, although it said that it did not
 	}
 	if l.toSend[rec.ID] {
 		return l.send(soft, hard, term, rec)

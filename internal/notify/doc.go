@@ -4,7 +4,7 @@
 // shares nothing with a sale but the journal.
 //
 //	who            what                                      bound
-//	connection     of an allowed address, else closed        Connections, PerSource
+//	connection     of an allowed address, else closed        Connections, PerSource, PerSecond
 //	TLS, header    complete in time                          HeaderTimeout, 8 KiB
 //	body           complete in time                          BodyTimeout, MaxBody
 //	Decode         verified and decoded                      4 at a time, Hold

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // bounded hands out a bounded number of connections, to those who may connect.
@@ -13,6 +14,10 @@ type bounded struct {
 	net.Listener
 	allowed   func(netip.Addr) bool // nil: everybody
 	perSource int                   // 0: not counted
+
+	every time.Duration // one connection each, on average; 0: no bound
+	burst time.Duration // how far ahead of that they may be
+	due   time.Time     // when the next one is due; Accept's own
 
 	slots  chan struct{}
 	closed chan struct{}
@@ -42,12 +47,42 @@ func (b *bounded) Accept() (net.Conn, error) {
 		}
 		a := addrOf(c.RemoteAddr())
 		if (b.allowed == nil || b.allowed(a)) && b.enter(a) {
+			if !b.pace() {
+				b.leave(a)
+				c.Close()
+				return nil, net.ErrClosed
+			}
 			return &counted{Conn: c, leave: sync.OnceFunc(func() { b.leave(a) })}, nil
 		}
 		if tcp, ok := c.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // leave nothing behind for it
 		}
 		c.Close()
+	}
+}
+
+// pace waits until the next connection is due: what a handshake costs is taken
+// from those who sell. It is false when the listener is closed meanwhile.
+func (b *bounded) pace() bool {
+	if b.every == 0 {
+		return true
+	}
+	now := time.Now()
+	if earliest := now.Add(-b.burst); b.due.Before(earliest) {
+		b.due = earliest
+	}
+	wait := b.due.Sub(now)
+	b.due = b.due.Add(b.every)
+	if wait <= 0 {
+		return true
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-b.closed:
+		return false
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	DefaultMaxBody     = 256 << 10
 	DefaultConnections = 32
 	DefaultPerSource   = 8
+	DefaultPerSecond   = 25
 
 	maxHeader = 8 << 10 // bytes of a request's header
 	workers   = 4       // requests that are decoded, or written down, at once
@@ -44,6 +45,11 @@ type Options struct {
 	MaxBody     int64 // bytes of a body, 0 means [DefaultMaxBody]
 	Connections int   // open at once, 0 means [DefaultConnections]
 	PerSource   int   // of one address, 0 means [DefaultPerSource]; not counted behind a proxy
+
+	// PerSecond is how many connections are begun in a second on average, 0 means
+	// [DefaultPerSecond]; four seconds' worth may come at once. Further ones wait.
+	// It bounds what strangers can take of the processor.
+	PerSecond int
 
 	// Proxies are those whose X-Forwarded-For says who asks. Without any the
 	// address of the connection counts, and one that nobody allows is closed
@@ -90,6 +96,9 @@ func (o *Options) fill() error {
 	}
 	if o.PerSource == 0 {
 		o.PerSource = DefaultPerSource
+	}
+	if o.PerSecond == 0 {
+		o.PerSecond = DefaultPerSecond
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

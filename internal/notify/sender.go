@@ -41,7 +41,7 @@ func (s *Server) told(ctx context.Context, d *sender, r link.NotifyRequest) erro
 	for _, n := range notices {
 		n.From, n.Test = d.Name, n.Test || d.Test
 		if _, err := s.options.Gateway.Notify(ctx, n); err != nil {
-			if _, invalid := errors.AsType[payment.Invalid](err); invalid {
+			if _, invalid := errors.AsType[payment.Invalid](err); invalid || payment.ReasonOf(err) == payment.ReasonOversized {
 				s.unreadable(d, err)
 				return errRefused
 			}
@@ -82,7 +82,7 @@ func (s *Server) decode(ctx context.Context, d *sender, r link.NotifyRequest) (n
 // nobody here understands.
 func (s *Server) unreadable(d *sender, err error) {
 	d.log.Error("a genuine notice is not understood", "err", err)
-	s.options.Gateway.Raise(payment.AlertNotice, "a genuine notice of "+d.Name+" is not understood: "+err.Error()+"; capture one and try `tillgate certify`")
+	s.options.Gateway.Raise(payment.AlertNotice, "a notice of "+d.Name+": "+err.Error()+"; capture one and try `tillgate certify`")
 }
 
 // complain logs why a request was refused, once a minute at most: whoever sends

@@ -54,6 +54,7 @@ func Listen(o Options) (*Server, error) {
 		allow, perSource = o.Proxies, 0
 	}
 	s.listen = newBounded(l, o.Connections, perSource, func(a netip.Addr) bool { return within(allow, a) })
+	s.listen.every, s.listen.burst = time.Second/time.Duration(o.PerSecond), 4*time.Second
 	return s, nil
 }
 

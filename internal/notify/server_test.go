@@ -366,7 +366,7 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	}
 }
 
-func writeCertificate(t *testing.T, cert, key, name string) {
+func writeCertificate(t testing.TB, cert, key, name string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

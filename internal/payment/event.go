@@ -15,7 +15,7 @@ const (
 	EventInDoubt        EventType = "payment.in-doubt"
 	EventContradicted   EventType = "payment.contradicted"
 	EventUnreversed     EventType = "payment.unreversed"
-	EventResolved       EventType = "payment.resolved" // after its final event: by a person, or by the reconciliation that gave its money back
+	EventResolved       EventType = "payment.resolved" // after its final event: by a person, or by what the terminal showed later
 	EventExternal       EventType = "payment.external" // an acquirer told of a transaction that is not ours
 	EventReconciliation EventType = "reconciliation.final"
 	EventStarted        EventType = "gateway.started"

@@ -42,7 +42,8 @@ type TerminalStatus struct {
 	Reasons  []Reason `json:"reasons"`
 	Payment  ID       `json:"payment,omitempty"` // being served or unsettled
 	Identity string   `json:"identity,omitempty"`
-	Error    string   `json:"error,omitempty"` // why it is offline
+	Error    string   `json:"error,omitempty"`  // why it is offline
+	Paused   string   `json:"paused,omitempty"` // who paused it, and why
 	Test     bool     `json:"test,omitempty"`
 }
 

@@ -26,10 +26,10 @@ const (
 	codeKeys        = 1006
 	codeNoReader    = 1007
 	codeComplete    = 1008
+	codePartial     = 10
 	codeUnexplained = 20 // the guide's own sample takes an error with it for none, and does not say why
 
 	statusCashier = 4 // LastStatMsgCode: waits for a key
-	statusBusy    = 10
 	statusCorrect = 11
 
 	typePurchase   = 1 // TxnType
@@ -160,9 +160,6 @@ var statuses = map[int64]status{
 	17: {"the customer confirms: purchase only", ""},
 	18: {"waits for a finger", payment.StagePIN},
 }
-
-// authorizing is where the bank is asked, and what comes after it.
-func authorizing(code int64) bool { return code == 3 || code == 5 }
 
 // question is what a person has to know of a terminal that waits for a key: the
 // guide's status 4, and a field report on its application.

@@ -72,6 +72,11 @@ func (t *terminal) Recheck(ctx context.Context, tx payment.Transaction, o paymen
 	if !t.confirms(tx.Operation) {
 		return o, nil
 	}
+	waiting := quiet <= t.settings.ConfirmWait
+	return t.unhurried(tx, waiting, false, func() (payment.Outcome, error) { return t.recheck(ctx, tx, o, waiting) })
+}
+
+func (t *terminal) recheck(ctx context.Context, tx payment.Transaction, o payment.Outcome, waiting bool) (payment.Outcome, error) {
 	if err := t.sameTerminal(ctx, tx); err != nil {
 		return payment.Outcome{}, err
 	}
@@ -81,9 +86,9 @@ func (t *terminal) Recheck(ctx context.Context, tx payment.Transaction, o paymen
 	case err != nil:
 		return payment.Outcome{}, err
 	case !ok || r.rrn != "" && o.Reference.RRN != "" && r.rrn != o.Reference.RRN || r.batch != 0 && o.Reference.Batch != "" && fmt.Sprint(r.batch) != o.Reference.Batch:
-		return payment.Outcome{}, t.early(quiet, link.ErrUnproven)
+		return payment.Outcome{}, late(waiting, link.ErrUnproven)
 	}
-	again, err := t.settled(tx, r, quiet)
+	again, err := t.settled(tx, r, waiting)
 	if err != nil {
 		return payment.Outcome{}, err
 	}
@@ -95,17 +100,17 @@ func (t *terminal) Recheck(ctx context.Context, tx payment.Transaction, o paymen
 	return again, nil
 }
 
-// settled judges a record that is the one of tx. An approval counts when the
-// terminal can no longer be waiting for a Confirm.
-func (t *terminal) settled(tx payment.Transaction, r record, quiet time.Duration) (payment.Outcome, error) {
+// settled judges a record that is the one of tx. waiting says that the terminal
+// can still be waiting for a Confirm: then an approval does not count.
+func (t *terminal) settled(tx payment.Transaction, r record, waiting bool) (payment.Outcome, error) {
 	discount := int64(0)
 	if t.known(tx.Amount.Minor, r.add) {
 		discount = r.add
 	}
 	switch r.status {
 	case trnApproved:
-		if err := t.early(quiet, nil); err != nil && t.confirms(tx.Operation) && !t.kept[tx.Attempt] {
-			return payment.Outcome{}, err
+		if waiting && t.confirms(tx.Operation) && !t.kept[tx.Attempt] {
+			return payment.Outcome{}, link.ErrInProgress
 		}
 		t.kept[tx.Attempt] = true
 		t.seen[r.key()] = tx.Attempt
@@ -124,7 +129,15 @@ func (t *terminal) settled(tx payment.Transaction, r record, quiet time.Duration
 		}
 		return o, nil
 	}
-	return payment.Outcome{}, t.early(quiet, link.ErrUnproven)
+	return payment.Outcome{}, late(waiting, link.ErrUnproven)
+}
+
+// late is err once nothing can be waited for any more.
+func late(waiting bool, err error) error {
+	if waiting {
+		return link.ErrInProgress
+	}
+	return err
 }
 
 // early is ErrInProgress while a payment can still last, and then err.

@@ -2,6 +2,7 @@ package bpos
 
 import (
 	"testing"
+	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link/linktest"
@@ -19,6 +20,7 @@ func subject() linktest.Subject {
 		Settings: func() any {
 			s := defaults()
 			s.Keypad = KeypadLocked
+			s.ConfirmWithin, s.ConfirmWait = 0, 500*time.Millisecond // the suite looks a second after a payment can last
 			return s
 		},
 		Positional: true, Confirms: true, AnswersOnly: true, Stride: 7,

@@ -82,8 +82,11 @@ func (t *terminal) exchange(ctx context.Context, d *link.Diagnosis) error {
 		s.text = fmt.Sprint(code)
 	}
 	d.Facts["term_status"] = s.text
-	if s.blocked != "" {
-		d.Blocked = s.blocked
+	switch {
+	case s.blocked == payment.ReasonReconcile:
+		d.Blocked, d.Facts["advice"] = s.blocked, "the terminal wants its batch closed: tillgate reconcile"
+	case s.blocked != "":
+		d.Blocked, d.Facts["advice"] = s.blocked, "the terminal says that it cannot sell ("+s.text+"): look at it, switch it off and on, then call its service"
 	}
 	return nil
 }

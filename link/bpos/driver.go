@@ -52,6 +52,14 @@ type terminal struct {
 	voided map[string]bool   // keys of originals that were taken back on this connection
 	seen   map[string]string // records of the journal, and whose they are
 
+	// looked is when an attempt was last looked for in vain, and may not be settled
+	// yet: see lookEvery.
+	looked struct {
+		attempt string
+		over    bool // no payment could last any more by then
+		at      time.Time
+	}
+
 	logFull bool // the terminal said 1003, and its batch was not closed since
 	stalled bool // the last payment waited for a key
 	control bool // the display is ours (SetControlMode)

@@ -323,11 +323,11 @@ func TestQuestion(t *testing.T) {
 		if err != nil || o.Result != payment.Cancelled || !strings.Contains(o.Text, "green") {
 			t.Errorf("got %+v, %v", o, err)
 		}
-		if d, err := w.term.Diagnose(t.Context()); err != nil || d.Facts["hint"] != question {
+		if d, err := w.term.Diagnose(t.Context()); err != nil || d.Facts["advice"] != question {
 			t.Errorf("got %+v, %v", d, err)
 		}
 		w.mustSell(300)
-		if d, _ := w.term.Diagnose(t.Context()); d.Facts["hint"] != "" {
+		if d, _ := w.term.Diagnose(t.Context()); d.Facts["advice"] != "" {
 			t.Error("the hint stays for ever")
 		}
 	})
@@ -338,7 +338,7 @@ func TestQuestion(t *testing.T) {
 		}
 		time.AfterFunc(3*time.Second, func() { w.sim.term.Press(true) })
 		w.mustSell(200)
-		if d, _ := w.term.Diagnose(t.Context()); d.Facts["hint"] == "" {
+		if d, _ := w.term.Diagnose(t.Context()); d.Facts["advice"] == "" {
 			t.Error("the sale waited for a key, and nobody is told")
 		}
 	})

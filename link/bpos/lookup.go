@@ -120,12 +120,36 @@ func (t *terminal) taken(ctx context.Context, tx payment.Transaction) (payment.O
 //     has now and did not have at the baseline: the one with our operation and
 //     amount, if there is just one, and with keypad: locked. Reversed and canceled
 //     ones were taken back; an approved one counts when the terminal can no longer
-//     be waiting for a Confirm. Until then: [link.ErrInProgress].
+//     be waiting for a Confirm: when a payment can no longer last, and its wait is
+//     over. Until then: [link.ErrInProgress].
 //  3. Nothing of that: [link.ErrInProgress] until the longest time a payment can
 //     take has passed. Then [link.ErrNotFound] if terminal and journal are what
 //     they were, otherwise [link.ErrUnproven]. An empty journal proves nothing:
 //     its batch can have been closed meanwhile.
 func (t *terminal) Lookup(ctx context.Context, tx payment.Transaction, quiet time.Duration) (payment.Outcome, error) {
+	waiting := quiet <= t.longest+t.settings.ConfirmWait
+	return t.unhurried(tx, waiting, quiet > t.longest, func() (payment.Outcome, error) { return t.examine(ctx, tx, quiet, waiting) })
+}
+
+// lookEvery is how often a terminal is asked about a payment that cannot be
+// settled yet: each look is half a dozen questions to it.
+const lookEvery = 5 * time.Second
+
+// unhurried looks, unless it did so in vain a moment ago and time alone can tell.
+func (t *terminal) unhurried(tx payment.Transaction, waiting, over bool, look func() (payment.Outcome, error)) (payment.Outcome, error) {
+	if waiting && t.looked.attempt == tx.Attempt && t.looked.over == over && time.Since(t.looked.at) < lookEvery {
+		return payment.Outcome{}, link.ErrInProgress
+	}
+	o, err := look()
+	t.looked.attempt = ""
+	if errors.Is(err, link.ErrInProgress) {
+		t.looked.attempt, t.looked.over, t.looked.at = tx.Attempt, over, time.Now()
+	}
+	return o, err
+}
+
+// examine reads the terminal and judges what it shows.
+func (t *terminal) examine(ctx context.Context, tx payment.Transaction, quiet time.Duration, waiting bool) (payment.Outcome, error) {
 	if err := t.sameTerminal(ctx, tx); err != nil {
 		return payment.Outcome{}, err
 	}
@@ -145,7 +169,7 @@ func (t *terminal) Lookup(ctx context.Context, tx payment.Transaction, quiet tim
 		return o, nil
 	}
 	if r, found := t.ours(tx, news); known && found && (t.settings.Keypad == KeypadLocked || t.seen[r.key()] == tx.Attempt) {
-		return t.settled(tx, r, quiet)
+		return t.settled(tx, r, waiting)
 	}
 	if known && len(news) == 0 && now.Count > 0 && now.same(before) && t.identity != "" && t.identity == tx.Baseline.Identity {
 		return payment.Outcome{}, t.early(quiet, link.ErrNotFound)
@@ -228,10 +252,13 @@ func (t *terminal) ours(tx payment.Transaction, news []record) (found record, ok
 	return found, ok
 }
 
-// paid says whether the amount of a record can be the one of tx: it, or less by a
-// discount of the profile.
+// paid says whether the amount of a record can be the one of tx: it, less by a
+// discount of the profile, or less since the bank approved a part.
 func (t *terminal) paid(tx payment.Transaction, r record) bool {
 	asked := tx.Amount.Minor
+	if r.code == codePartial && r.add == 0 && r.amount > 0 && r.amount < asked {
+		return true
+	}
 	if r.add == 0 {
 		return r.amount == asked || t.known(asked, asked-r.amount)
 	}

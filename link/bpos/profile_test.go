@@ -31,6 +31,7 @@ func TestSettings(t *testing.T) {
 		"keypad":         {func(s *Settings) { s.Keypad = "" }},
 		"signature":      {func(s *Settings) { s.Signature = "look" }},
 		"confirm_within": {func(s *Settings) { s.ConfirmWithin = time.Hour }},
+		"confirm_wait":   {func(s *Settings) { s.ConfirmWait = 2 * time.Hour }, func(s *Settings) { s.ConfirmWait = time.Second }},
 		"discounts":      {func(s *Settings) { s.Discounts = map[string]int{"A": 100} }, func(s *Settings) { s.Discounts = map[string]int{"": 5} }},
 		"language":       {func(s *Settings) { s.Language = "de" }},
 		"extra_print":    {func(s *Settings) { s.ExtraPrint = strings.Repeat("x", 1025) }, func(s *Settings) { s.ExtraPrint = "漢" }},

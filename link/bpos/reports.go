@@ -67,10 +67,10 @@ func (t *terminal) free(ctx context.Context) error {
 func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 	d := link.Diagnosis{Identity: t.identity, Facts: map[string]string{"bridge": t.kind, "library": t.library}}
 	if t.stalled {
-		d.Facts["hint"] = question
+		d.Facts["advice"] = question
 	}
 	if t.logFull {
-		d.Blocked = payment.ReasonReconcile
+		d.Blocked, d.Facts["advice"] = payment.ReasonReconcile, "the terminal's journal is full: tillgate reconcile"
 	}
 	if err := t.idle(ctx); err != nil || t.unconfirmed != "" {
 		if errors.Is(err, errWorking) {

@@ -51,6 +51,10 @@ type Settings struct {
 	// confirmed. The guide does not say how long the terminal waits.
 	ConfirmWithin time.Duration `yaml:"confirm_within" json:"confirm_within,omitempty"`
 
+	// ConfirmWait is how long the terminal waits for Confirm at the most, before it
+	// takes an approval back. Until then what it shows as approved is not believed.
+	ConfirmWait time.Duration `yaml:"confirm_wait" json:"confirm_wait,omitempty"`
+
 	// Discounts are percentages by DiscountName, for cards of which the terminal
 	// says at status 11 that they have one: "CLUB": 5. Other cards pay in full.
 	Discounts map[string]int `yaml:"discounts" json:"discounts,omitempty"`
@@ -108,7 +112,7 @@ var languages = map[string]int{"en": 0, "uk": 1, "ru": 2}
 
 func defaults() *Settings {
 	return &Settings{
-		Baud: 115200, Merchant: 1, Keypad: KeypadOpen, Signature: SignatureReverse, ConfirmRefund: true, ConfirmWithin: 15 * time.Second,
+		Baud: 115200, Merchant: 1, Keypad: KeypadOpen, Signature: SignatureReverse, ConfirmRefund: true, ConfirmWithin: 15 * time.Second, ConfirmWait: 2 * time.Minute,
 		Language: "en", Poll: 250 * time.Millisecond, QueryTimeout: 10 * time.Second, CheckAfter: 20 * time.Second,
 	}
 }
@@ -141,6 +145,7 @@ func (s *Settings) Validate() error {
 	for name, percent := range s.Discounts {
 		check(name != "" && percent > 0 && percent < 100, "discounts", "must be names with percentages from 1 to 99")
 	}
+	check(s.ConfirmWait >= s.ConfirmWithin && s.ConfirmWait <= time.Hour, "confirm_wait", "must be at least confirm_within, and at most 1h")
 	_, known := languages[s.Language]
 	check(known, "language", "must be en, uk or ru")
 	checkText := func(field, text string, most int) {

@@ -112,7 +112,7 @@ func (l *library) show(slips []tmaster.Slip, i int) {
 		l.fail(faultTerminal, codeGeneral, "no such transaction")
 		return
 	}
-	l.state.slip, l.state.about = slips[i], true
+	l.state.slip, l.state.about, l.state.code = slips[i], true, int64(slips[i].Code)
 }
 
 // Get reads a property.

@@ -31,6 +31,7 @@ type answer struct {
 	fault   string
 	records []record
 	hollow  bool // data is missing or empty; not: it cannot be read
+	ours    bool // it came by the number, or on the connection, of the question that it answers
 }
 
 // record is one transaction in an answer. A card number keeps its last four

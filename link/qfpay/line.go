@@ -11,6 +11,7 @@ const (
 	maxWaiting   = 64                      // events that wait to be looked at
 	writeTimeout = 5 * time.Second         // beside the time that the bytes take
 	byteTime     = 1100 * time.Microsecond // of one byte at 9600 8N1 (chapter 9.2); faster lines are not slower for it
+	settleTime   = 3 * time.Second         // in which a terminal answers a question; see terminal.others
 	stopEvery    = 5 * time.Second         // between two wishes that the terminal may stop
 	closeTimeout = time.Second             // what link.Terminal allows
 	dialTimeout  = 5 * time.Second

@@ -28,6 +28,7 @@ func (t *terminal) ask(ctx context.Context, c content, heed func(heard) bool) (a
 		take: func(h heard) bool {
 			if h.ours || !h.late && h.answer.about(asked) {
 				got = h.answer
+				got.ours = h.ours
 				return true
 			}
 			t.keep(h.answer)
@@ -55,6 +56,28 @@ func (r refused) Error() string {
 func loggedOut(err error) bool {
 	r, ok := errors.AsType[refused](err)
 	return ok && r.respcd == "4007"
+}
+
+// others are the answers that come behind one which was not ours for certain: a
+// packet of the terminal's own does not say what it answers, and can be late or
+// the repetition of an earlier one. What is asked now is answered within
+// settleTime of it.
+func (t *terminal) others(ctx context.Context, a answer) ([]answer, error) {
+	if a.ours {
+		return nil, nil
+	}
+	timer := time.NewTimer(settleTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return nil, &link.Error{Op: "question", Sent: true, Err: ctx.Err()}
+	}
+	more := t.line.waiting()
+	for _, m := range more {
+		t.keep(m)
+	}
+	return more, nil
 }
 
 // about says whether an answer can be to a question for an id, ours or QFPay's.
@@ -107,13 +130,19 @@ func (t *terminal) Lookup(ctx context.Context, tx payment.Transaction, quiet tim
 // stop makes the terminal give up whatever it is doing.
 func (t *terminal) stop(ctx context.Context) error {
 	a, err := t.ask(ctx, function(funcCancel), nil)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case a.respcd == "6000", a.respcd == "6001", a.respcd == t.settings.IdleCode:
-		return nil
 	}
-	return fmt.Errorf("%w: it does not say that it has stopped, but %s", link.ErrUnproven, show(a.respcd))
+	more, err := t.others(ctx, a)
+	if err != nil {
+		return err
+	}
+	for _, b := range append(more, a) {
+		if stopped := b.respcd == "6000" || b.respcd == "6001" || b.respcd == t.settings.IdleCode; !stopped && len(b.records) == 0 {
+			return fmt.Errorf("%w: it does not say that it has stopped, but %s", link.ErrUnproven, show(b.respcd))
+		}
+	}
+	return nil
 }
 
 // find looks once. link.ErrNotFound says that there is nothing now.
@@ -132,6 +161,26 @@ func (t *terminal) findTrade(ctx context.Context, tx payment.Transaction) (payme
 	if err != nil {
 		return payment.Outcome{}, err
 	}
+	o, err := t.trade(tx, a)
+	if !errors.Is(err, link.ErrNotFound) {
+		return o, err
+	}
+	more, late := t.others(ctx, a)
+	if late != nil {
+		return payment.Outcome{}, late
+	}
+	for _, b := range more {
+		if b.names() == tx.Attempt || len(b.records) > 1 {
+			if o, again := t.trade(tx, b); !errors.Is(again, link.ErrNotFound) {
+				return o, again
+			}
+		}
+	}
+	return payment.Outcome{}, err
+}
+
+// trade is what one answer says about a purchase.
+func (t *terminal) trade(tx payment.Transaction, a answer) (payment.Outcome, error) {
 	r, err := t.pick(a, func(r record) bool {
 		name := r.get("out_trade_no") // the document's list for this function does not have it
 		return name == tx.Attempt || name == "" && len(a.records) == 1
@@ -243,6 +292,25 @@ func (t *terminal) original(ctx context.Context, tx payment.Transaction) (record
 	if err != nil {
 		return record{}, mark{}, err
 	}
+	more, err := t.others(ctx, a)
+	if err != nil {
+		return record{}, mark{}, err
+	}
+	r, m, err := t.rest(tx, a)
+	for _, b := range more {
+		switch o, n, again := t.rest(tx, b); {
+		case again != nil:
+		case err == nil && n != m:
+			return record{}, mark{}, fmt.Errorf("%w: two answers about the original are not the same", link.ErrUnproven)
+		default:
+			r, m, err = o, n, nil
+		}
+	}
+	return r, m, err
+}
+
+// rest is what one answer says can still be refunded of an original.
+func (t *terminal) rest(tx payment.Transaction, a answer) (record, mark, error) {
 	r, err := t.pick(a, func(r record) bool { return r.get("syssn") == tx.Original.Receipt })
 	if err != nil {
 		return record{}, mark{}, err

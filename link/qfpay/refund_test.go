@@ -156,3 +156,49 @@ func TestModels(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswersAgain: the terminal repeats its last answer before each new one, so
+// that an empty one is heard first. Nothing that was charged is not found, no
+// cancellation hides it, and no refund is judged by an old rest.
+func TestAnswersAgain(t *testing.T) {
+	in(t, nil, []string{"lost-answer+again", "cancel-charged+again", "mute+again", "approve+again"}, func(w *world, term *terminal) {
+		for _, quiet := range []time.Duration{time.Second, link.DefaultLongest + 1} {
+			tx := w.purchase(1000)
+			o, err := w.sell(term, tx)
+			if err == nil && o.Result != payment.Approved || err != nil && !link.Sent(err) {
+				t.Errorf("got %+v, %v, and it was charged", o, err)
+			}
+			for range 3 {
+				if _, err := term.Diagnose(context.Background()); err != nil { // leaves an empty answer behind
+					t.Fatal(err)
+				}
+				if o, err := term.Lookup(context.Background(), tx, quiet); err != nil || o.Result != payment.Approved {
+					t.Errorf("lookup after %v: got %+v, %v", quiet, o, err)
+				}
+			}
+		}
+		dead := w.purchase(1000)
+		if _, err := w.sell(term, dead); err == nil || !link.Sent(err) {
+			t.Errorf("mute: got %v", err)
+		}
+		term = w.mustOpen() // without an acknowledgement the line is closed
+		defer term.Close()
+		if o, err := term.Lookup(context.Background(), dead, link.DefaultLongest+1); err == nil {
+			t.Errorf("nothing was charged: got %+v", o)
+		}
+		sale, err := w.sell(term, w.purchase(1000))
+		if err != nil || sale.Result != payment.Approved {
+			t.Fatalf("got %+v, %v", sale, err)
+		}
+		back := w.refund(sale, 1000)
+		if back.Baseline, err = term.Baseline(context.Background(), back); err != nil {
+			t.Fatal(err)
+		}
+		if o, err := term.Execute(context.Background(), back, link.Dialogue{}); err != nil || o.Result != payment.Approved {
+			t.Errorf("refund: got %+v, %v", o, err)
+		}
+		if o, err := term.Lookup(context.Background(), back, link.DefaultLongest+1); err == nil && o.Result != payment.Approved || errors.Is(err, link.ErrNotFound) {
+			t.Errorf("lookup of the refund: got %+v, %v, and it was made", o, err)
+		}
+	})
+}

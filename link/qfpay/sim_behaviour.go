@@ -25,6 +25,7 @@ type behaviour struct {
 	split     int    // bytes in each packet of an answer; 0: all
 	plain     bool
 	duplicate bool
+	again     bool
 	lateAck   bool
 	noAck     bool
 	otherAck  bool
@@ -56,6 +57,7 @@ func grammar() simulate.Grammar[behaviour] {
 			"key":          simulate.Checked("", checkKey, func(b *behaviour, key string) { b.key = key }),
 			"plain":        simulate.Flag(func(b *behaviour) { b.plain = true }),
 			"duplicate":    simulate.Flag(func(b *behaviour) { b.duplicate = true }),
+			"again":        simulate.Flag(func(b *behaviour) { b.again = true }),
 			"late-ack":     simulate.Flag(func(b *behaviour) { b.lateAck = true }),
 			"no-ack":       simulate.Flag(func(b *behaviour) { b.noAck = true }),
 			"wrong-number": simulate.Flag(func(b *behaviour) { b.otherAck = true }),

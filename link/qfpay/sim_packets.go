@@ -13,6 +13,7 @@ type simPort struct {
 	conn    link.Conn
 	writing chan struct{} // holds one value while a packet is written: who waits for it waits as for the line
 	number  atomic.Uint32 // of packets of its own, counted on
+	said    []byte        // its last message of its own, under Simulator.mu
 }
 
 func (p *simPort) write(b []byte) error {
@@ -133,11 +134,21 @@ func (s *Simulator) result(port *simPort, number byte, rep reply, r request, p *
 	if mood.way == "own" || mood.way == "none" || now != port {
 		kind, number = kindRequest, now.next()
 	}
+	text := s.write(rep, r, p)
+	if kind == kindRequest && mood.again {
+		s.mu.Lock()
+		said := now.said
+		now.said = text
+		s.mu.Unlock()
+		if said != nil {
+			s.say(now, split(nil, kindRequest, now.next(), said, maxPart))
+		}
+	}
 	part := mood.split
 	if part == 0 {
 		part = maxPart
 	}
-	b := split(nil, kind, number, s.write(rep, r, p), part)
+	b := split(nil, kind, number, text, part)
 	if rep.half {
 		b = b[:len(b)/2]
 	}

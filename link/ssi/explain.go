@@ -112,6 +112,19 @@ func explainFields(w io.Writer, v reflect.Value) {
 			row(w, key, string(x))
 		case card:
 			row(w, key, x.String())
+		case names:
+			row(w, key, strings.Join(x, ", "))
+		case apps:
+			row(w, key, strings.Join(x, ", "))
+		case app:
+			row(w, key, strings.TrimSpace(string(x.Name+" "+x.Version)))
+		case paper:
+			for _, line := range x.lines {
+				row(w, key, line)
+			}
+			if x.images {
+				row(w, key, "(images)")
+			}
 		}
 	}
 }

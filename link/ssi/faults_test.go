@@ -174,3 +174,18 @@ func TestBuffersPersist(t *testing.T) {
 		t.Error("a file without a batch is taken")
 	}
 }
+
+// TestUIDVanishes: a result that is shown with its transactionUid before, and
+// without it afterwards, is still that of the customer before.
+func TestUIDVanishes(t *testing.T) {
+	simulated(t, "approve,mute+v1.1.10", func(s *Settings) { s.Keypad = KeypadLocked }, func(w *world) {
+		w.sell(500)
+		tx := w.tx(payment.Purchase, 500)
+		if o, err := w.do(&tx, nil); err == nil || !link.Sent(err) {
+			t.Errorf("got %+v, %v", o, err)
+		}
+		if o, err := w.term.Lookup(context.Background(), tx, link.DefaultLongest+1); !errors.Is(err, link.ErrNotFound) {
+			t.Errorf("got %+v, %v, want %v", o, err, link.ErrNotFound)
+		}
+	})
+}

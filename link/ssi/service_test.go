@@ -236,3 +236,26 @@ func TestReceiptText(t *testing.T) {
 		t.Errorf("%d lines, %d merchants", len(long.Receipt.lines), len(long.Merchants))
 	}
 }
+
+// TestExplainService explains what a terminal says about itself.
+func TestExplainService(t *testing.T) {
+	var out strings.Builder
+	for _, text := range []string{
+		`{"method":"GetMerchantList","error":false,"params":{"merchantCount":2,"merchantList":["SHOP","CAFE"]}}`,
+		`{"method":"GetLastReceipt","error":false,"params":{"receipt":"SHOP\nCARD 4012888888881881"}}`,
+		`{"method":"GetTerminalInfo","error":false,"params":{"currentApp":{"name":"MonoBank","versionName":"1.2"},"paymentApps":[{"name":"Raif"}]}}`,
+		`{"method":"GetLastReceipt","error":false,"params":{"receipt":[]}}`,
+	} {
+		if err := Explain(&out, frameOf(t, text)); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, want := range []string{"SHOP, CAFE", "CARD ***", "MonoBank 1.2", "Raif", "(images)"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing: %s", want, &out)
+		}
+	}
+	if strings.Contains(out.String(), "4012888888881881") {
+		t.Error("a card number is shown")
+	}
+}

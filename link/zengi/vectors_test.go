@@ -16,12 +16,12 @@ import (
 
 // vector is a notification that OpenSSL made (testdata/make_vectors.py).
 type vector struct {
-	Profile       Settings
-	Key           string
-	SignKey       string `json:"sign_key"`
-	Header        string
-	Body          string
-	name, keyFile string
+	Profile Settings
+	Key     string
+	SignKey string `json:"sign_key"`
+	Header  string
+	Body    string
+	name    string
 }
 
 func vectors(t testing.TB) (ipn string, all []vector) {

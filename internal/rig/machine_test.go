@@ -84,7 +84,7 @@ var machines = []machine{
 
 // limit is how long a machine may live. An emulated one on a busy host is slow;
 // the makefile's goal is far below.
-const limit = 10 * time.Minute
+const limit = 35 * time.Minute
 
 // run boots the machine with an initramfs and hands every line of its console
 // to hear, until the machine is off.

@@ -25,6 +25,9 @@ func (m machine) test(t *testing.T, want string) {
 		"/bin/usbhid.test -test.v",
 		"/bin/scenes.test -test.v -test.parallel 8 -test.timeout 8m",
 	}
+	if want == "all" {
+		commands[1] = "RIG_MOMENTS=all /bin/scenes.test -test.v -test.parallel 8 -test.timeout 30m"
+	}
 	if only := os.Getenv("RIG_ONLY"); only != "" { // a regular expression of scenes
 		commands = []string{"/bin/scenes.test -test.v -test.parallel 8 -test.timeout 8m -test.run " + only}
 	}

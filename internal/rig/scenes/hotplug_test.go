@@ -20,7 +20,7 @@ func TestHotplug(t *testing.T) {
 	}
 	for _, x := range usb {
 		begun := time.Now()
-		x.unplug()
+		x.unplug(t)
 		await(t, x.name+" is offline", func() bool { return b.status(t, x.name).Link == payment.LinkOffline })
 		gone := time.Since(begun)
 		for _, y := range usb {

@@ -55,9 +55,20 @@ func TestUnplugged(t *testing.T) {
 			t.Run(x.name, func(t *testing.T) {
 				t.Parallel()
 				b.sellable(t, x)
-				before := x.transfers()
-				b.begin(t, x, "whole-"+x.name)
-				if r := b.final(t, "whole-"+x.name); r.Outcome.Result != payment.Approved {
+				var before int
+				id := ""
+				for n := 1; ; n++ { // until a starved machine takes one
+					b.sellable(t, x)
+					before, id = x.transfers(), fmt.Sprintf("whole-%s-%d", x.name, n)
+					r := b.begin(t, x, id)
+					if r.Status == payment.ReplyAccepted {
+						break
+					}
+					if n == 8 {
+						t.Fatalf("undisturbed, and refused: %s, %s", r.Reason, r.Text)
+					}
+				}
+				if r := b.final(t, id); r.Outcome.Result != payment.Approved {
 					t.Fatalf("undisturbed: %+v", r.Outcome)
 				}
 				all := moments(x.transfers() - before)
@@ -89,7 +100,7 @@ func TestUnplugged(t *testing.T) {
 func (b *box) pulled(t *testing.T, x *terminal, id string, m moment) {
 	charged := x.charged()
 	r := b.during(t, x, id, m)
-	x.unplug()
+	x.unplug(t)
 	x.plug(t)
 	if r.Status != payment.ReplyAccepted {
 		if n := x.charged(); n != charged {
@@ -128,7 +139,7 @@ func (b *box) during(t *testing.T, x *terminal, id string, m moment) payment.Rep
 		x.tellAt(-1, nil)
 		select {
 		case <-x.unplugged():
-			x.unplug()
+			x.unplug(t)
 			x.plug(t)
 		default:
 		}

@@ -92,7 +92,7 @@ func newTerminal(t *testing.T, name, driver, address string) *terminal {
 	}
 	t.Cleanup(func() {
 		x.stop()
-		x.unplug()
+		x.unplug(t)
 		x.sim.Close()
 	})
 	return x
@@ -156,7 +156,8 @@ func (x *terminal) follow(t *testing.T) {
 
 // unplug pulls the plug and waits until device and kernel know: a port of the
 // one that goes would be taken for that of the one that comes.
-func (x *terminal) unplug() {
+func (x *terminal) unplug(t *testing.T) {
+	t.Helper()
 	x.mu.Lock()
 	out := x.out
 	if out != nil {
@@ -167,7 +168,7 @@ func (x *terminal) unplug() {
 		return
 	}
 	<-out
-	await(x.t, x.name+" is out", func() bool {
+	await(t, x.name+" is out", func() bool {
 		all, _ := filepath.Glob("/sys/bus/usb/devices/*/serial")
 		for _, file := range all {
 			if b, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(b)) == x.usb.Serial {

@@ -210,6 +210,19 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Answered is an error about an answer that is no outcome: unreadable, or one that
+// does not exclude an approval. It keeps what the terminal itself said, for the
+// people who have to find out.
+type Answered struct {
+	Condition payment.Condition
+	Vendor    payment.VendorCode
+	Err       error
+}
+
+func (e *Answered) Error() string { return e.Err.Error() }
+
+func (e *Answered) Unwrap() error { return e.Err }
+
 // Sent says whether the request that failed with err may have reached the
 // terminal. Only an [Error] that says otherwise is believed.
 func Sent(err error) bool {

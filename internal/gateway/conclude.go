@@ -139,6 +139,7 @@ const doubtText = "nobody knows whether the customer paid: look at the terminal,
 // forget drops what the lane kept in memory about a payment that is settled.
 func (l *lane) forget(rec payment.Record) {
 	delete(l.quietFrom, rec.ID)
+	delete(l.said, rec.ID)
 	delete(l.answers, rec.ID)
 	if rec.State != payment.StateFinal {
 		return

@@ -1,10 +1,14 @@
 package gateway_test
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tillgate/internal/payment"
+	"tillgate/link"
 )
 
 // Every way in which the answer to a sale can be lost or say too little, with
@@ -185,6 +189,34 @@ func TestAbortIsAWish(t *testing.T) {
 		w.result("A1", payment.Approved) // the terminal's answer is the truth
 		if r := w.do(payment.Command{Verb: payment.VerbAbort, Request: payment.Request{ID: "A1"}}); r.Reason != payment.ReasonState {
 			t.Errorf("abort of a finished payment: %+v", r)
+		}
+	})
+}
+
+// vague answers, and its answer excludes nothing.
+type vague struct{ scripted }
+
+func (vague) Execute(context.Context, payment.Transaction, link.Dialogue) (payment.Outcome, error) {
+	said := &link.Answered{Condition: payment.CondUnreachableHost, Vendor: payment.VendorCode{Code: "1004", Text: "no host"}, Err: errors.New("1004 excludes nothing")}
+	return payment.Outcome{}, &link.Error{Op: "sale", Sent: true, Err: said}
+}
+
+func (vague) Lookup(context.Context, payment.Transaction, time.Duration) (payment.Outcome, error) {
+	return payment.Outcome{}, link.ErrUnproven
+}
+
+// Whoever has to find out what became of a payment sees what the terminal said.
+func TestDoubtKeepsWhatTheTerminalSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.term.Driver.Open = func(context.Context, link.Config) (link.Terminal, error) { return &vague{}, nil }
+		w.start()
+		defer w.close()
+		w.accepted("A1", 1000)
+		w.until("A1", 10*time.Minute, func(r payment.Record) bool { return r.State == payment.StateInDoubt })
+		rec, err := w.store.Find("A1")
+		if o := rec.Outcome; err != nil || o.Condition != payment.CondUnreachableHost || o.Vendor.Code != "1004" || o.Vendor.Text != "no host" {
+			t.Errorf("in doubt: %+v, %v", o, err)
 		}
 	})
 }

@@ -26,6 +26,7 @@ type lane struct {
 	identity  string                         // of the terminal, as it says itself
 	blocked   payment.Reason                 // why it cannot sell, as it says itself
 	quietFrom map[payment.ID]time.Time       // when the exchange broke, on the monotonic clock
+	said      map[payment.ID]link.Answered   // what the terminal answered then, if it was no outcome
 	answers   map[payment.ID]payment.Outcome // answers that the journal would not take yet
 	deadlines map[payment.ID]time.Time       // of fulfilment
 	held      map[payment.ID]bool            // authorised and not to be looked up: this connection knows
@@ -66,7 +67,7 @@ func newLane(g *Gateway, t Terminal) *lane {
 	return &lane{
 		g: g, cfg: t, log: g.log.With("terminal", t.Name),
 		jobs: make(chan job), woken: make(chan struct{}, 1),
-		quietFrom: map[payment.ID]time.Time{}, answers: map[payment.ID]payment.Outcome{}, deadlines: map[payment.ID]time.Time{},
+		quietFrom: map[payment.ID]time.Time{}, said: map[payment.ID]link.Answered{}, answers: map[payment.ID]payment.Outcome{}, deadlines: map[payment.ID]time.Time{},
 		held: map[payment.ID]bool{}, repeats: map[payment.ID]int{}, rungs: map[payment.ID]rungs{}, unsent: map[payment.ID]int{}, toSend: map[payment.ID]bool{}, asked: map[payment.ID]bool{},
 	}
 }

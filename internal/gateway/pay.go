@@ -123,12 +123,18 @@ func (l *lane) execute(hard context.Context, term link.Terminal, rec payment.Rec
 	if link.Sent(err) {
 		l.log.Warn("exchange broken, outcome not known yet", "id", string(rec.ID), "err", err)
 		l.quietFrom[rec.ID] = time.Now()
+		if a, ok := errors.AsType[*link.Answered](err); ok {
+			l.said[rec.ID] = *a
+		}
 		return err
 	}
 	if l.notYet(rec) {
 		return err
 	}
 	o = payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondUnavailableDevice, Text: err.Error()}
+	if a, ok := errors.AsType[*link.Answered](err); ok {
+		o.Condition, o.Vendor = a.Condition, a.Vendor
+	}
 	return errors.Join(err, l.conclude(hard, term, rec, o))
 }
 

@@ -206,8 +206,9 @@ func (l *lane) giveUp(rec payment.Record, why error) {
 	if why != nil {
 		text = why.Error()
 	}
+	said := l.said[rec.ID]
 	b := l.g.batch()
-	l.g.doubt(b, &rec, payment.Outcome{Result: payment.InDoubt, Source: payment.SourceGateway, Text: text})
+	l.g.doubt(b, &rec, payment.Outcome{Result: payment.InDoubt, Source: payment.SourceGateway, Text: text, Condition: said.Condition, Vendor: said.Vendor})
 	if len(b.steps) > 0 {
 		_ = b.commit() // a failed journal has raised its alert; the next round comes here again
 	}

@@ -179,7 +179,9 @@ func (t *terminal) conclude(ctx context.Context, tx payment.Transaction, a answe
 
 // doubt says why an answer is no outcome.
 func (a answer) doubt() error {
-	return fmt.Errorf("the terminal says %d, which does not exclude an approval", a.code)
+	err := fmt.Errorf("the terminal says %d, which does not exclude an approval", a.code)
+	said := terminalCodes[a.code]
+	return &link.Answered{Condition: said.condition, Vendor: payment.VendorCode{Code: strconv.FormatInt(a.code, 10), Text: said.text}, Err: err}
 }
 
 // approved reads what was approved. It must be news: a library that has not

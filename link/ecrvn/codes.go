@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"tillgate/internal/payment"
+	"tillgate/link"
 )
 
 // verdict is what an answer says about the money.
@@ -77,9 +78,12 @@ func gaveUp(a answer) bool {
 // doubt says why an answer is no outcome.
 func doubt(a answer) error {
 	if a.status != statusDone {
-		return fmt.Errorf("the terminal says %q, which does not exclude an approval", show(a.status))
+		err := fmt.Errorf("the terminal says %q, which does not exclude an approval", show(a.status))
+		return &link.Answered{Vendor: payment.VendorCode{Code: show(a.status)}, Err: err}
 	}
-	return fmt.Errorf("the terminal says %q with return code %q, which does not exclude an approval", statusDone, show(a.info.returnCode))
+	code := show(a.info.returnCode)
+	err := fmt.Errorf("the terminal says %q with return code %q, which does not exclude an approval", statusDone, code)
+	return &link.Answered{Vendor: payment.VendorCode{Code: code}, Err: err}
 }
 
 // show makes a word of the terminal fit for an error: short, and letters and

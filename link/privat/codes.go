@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"tillgate/internal/payment"
+	"tillgate/link"
 )
 
 // verdict is what an answer says about the money.
@@ -95,7 +96,9 @@ func (a answer) host() string {
 
 // doubt says why an answer is no outcome.
 func doubt(a answer) error {
-	return fmt.Errorf("the terminal says %q with error %t, which does not exclude an approval", show(a.code), a.failed)
+	err := fmt.Errorf("the terminal says %q with error %t, which does not exclude an approval", show(a.code), a.failed)
+	said := terminalCodes[a.code]
+	return &link.Answered{Condition: said.condition, Vendor: payment.VendorCode{Code: show(a.code), Text: said.text}, Err: err}
 }
 
 // show makes a word of the terminal fit for an error: short, and letters and

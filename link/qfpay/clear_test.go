@@ -199,6 +199,9 @@ func TestUnreadableAnswers(t *testing.T) {
 						if !errors.Is(err, tt.want) || !link.Sent(err) {
 							t.Errorf("%s: got %+v, %v, want %v", what, o, err, tt.want)
 						}
+						if said, ok := errors.AsType[*link.Answered](err); !ok || said.Condition != payment.CondMessageFormat {
+							t.Errorf("%s: the condition is missing from %v", what, err)
+						}
 					}
 					if edits != 0 {
 						t.Errorf("%s: nothing was changed", what)

@@ -199,7 +199,7 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 	}
 	if err != nil {
 		t.owed = t.owed || sent
-		return payment.Outcome{}, &link.Error{Op: op, Sent: sent, Err: err}
+		return payment.Outcome{}, &link.Error{Op: op, Sent: sent, Err: unreadable(err)}
 	}
 	return t.conclude(ctx, tx, ours)
 }
@@ -224,7 +224,21 @@ func (t *terminal) conclude(ctx context.Context, tx payment.Transaction, a answe
 	case gaveUp:
 		return t.verify(ctx, tx, a, c)
 	}
-	return payment.Outcome{}, &link.Error{Op: string(tx.Operation), Sent: true, Err: fmt.Errorf("the answer does not say whether it was done: %s", c.text)}
+	err := fmt.Errorf("the answer does not say whether it was done: %s", c.text)
+	return payment.Outcome{}, &link.Error{Op: string(tx.Operation), Sent: true, Err: c.answered(a, err)}
+}
+
+// answered keeps with an error what the terminal said.
+func (c code) answered(a answer, err error) error {
+	return &link.Answered{Condition: c.condition, Vendor: payment.VendorCode{Code: a.respcd, Text: a.message}, Err: err}
+}
+
+// unreadable marks an error about bytes that came and are no answer.
+func unreadable(err error) error {
+	if errors.Is(err, errCipher) || errors.Is(err, errAnswer) {
+		return &link.Answered{Condition: payment.CondMessageFormat, Err: err}
+	}
+	return err
 }
 
 // firstStage is all that is known of the progress: the protocol tells none.

@@ -240,7 +240,7 @@ func (t *terminal) verify(ctx context.Context, tx payment.Transaction, a answer,
 		return t.outcome(c, a, record{}, payment.SourceAnswer), nil
 	}
 	t.owed = true
-	return payment.Outcome{}, &link.Error{Op: string(tx.Operation), Sent: true, Err: fmt.Errorf("%s; asked at once: %w", c.text, err)}
+	return payment.Outcome{}, &link.Error{Op: string(tx.Operation), Sent: true, Err: c.answered(a, fmt.Errorf("%s; asked at once: %w", c.text, err))}
 }
 
 // mark is the state of an original before a refund, as it lies in the journal.

@@ -221,7 +221,9 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 func (t *terminal) refused(r request, a answer) (payment.Outcome, error) {
 	code, known := errorCodes[a.code()]
 	if !known || !code.refused {
-		return payment.Outcome{}, &link.Error{Op: r.Method, Sent: true, Err: &refusedError{r.Method, a.code(), a.why()}}
+		return payment.Outcome{}, &link.Error{Op: r.Method, Sent: true, Err: &link.Answered{
+			Condition: code.condition, Vendor: payment.VendorCode{Code: a.code(), Text: a.why()}, Err: &refusedError{r.Method, a.code(), a.why()},
+		}}
 	}
 	return payment.Outcome{
 		Result: payment.Failed, Condition: code.condition, Source: payment.SourceAnswer, Text: code.text,

@@ -265,7 +265,12 @@ func (x *running) ours(r result) bool {
 
 // doubt says why a result is no outcome.
 func doubt(a answer) error {
-	return fmt.Errorf("the terminal says %q, %q, which does not exclude an approval", show(string(a.Params.Result)), show(a.code()))
+	err := fmt.Errorf("the terminal says %q, %q, which does not exclude an approval", show(string(a.Params.Result)), show(a.code()))
+	said := &link.Answered{Condition: transactionResults[spelled(a.Params.result.Result)].condition, Vendor: payment.VendorCode{Code: show(string(a.Params.Result)), Text: a.why()}, Err: err}
+	if code := errorCodes[a.code()]; code.condition != "" {
+		said.Condition, said.Vendor.Code = code.condition, a.code()
+	}
+	return said
 }
 
 // show makes a word of the terminal fit for an error: short, and letters and

@@ -241,17 +241,6 @@ func (w *world) runs(v Version) {
 	}
 }
 
-// power cuts it: everything that ran is gone, then the box boots.
-func (w *world) power() {
-	w.t.Helper()
-	w.box.running, w.box.held = "", false
-	if err := w.updater().Boot(); err != nil {
-		w.t.Fatalf("boot: %v", err)
-	}
-	_ = w.box.Start(context.Background())
-	w.apply()
-}
-
 // apply is what systemd starts again when the updater was cut off.
 func (w *world) apply() Result {
 	w.t.Helper()

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -105,7 +104,11 @@ func notices(t *testing.T) string {
 			}
 		}
 	}
-	add("Go's runtime and standard library: LICENSE", filepath.Join(runtime.GOROOT(), "LICENSE"))
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	add("Go's runtime and standard library: LICENSE", filepath.Join(strings.TrimSpace(string(root)), "LICENSE"))
 	add("glibc and libusb, in static builds: LGPL 2.1 (see docs/licences.md for how to link other versions of them)", "LGPL-2.1.txt")
 
 	var b strings.Builder

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,15 +16,31 @@ import (
 // climber is a ladder of rungs that write down when they were taken.
 type climber struct {
 	begun time.Time
-	taken []string
-	at    []time.Duration
 	then  func(name string) error
+
+	mu    sync.Mutex
+	names []string
+	times []time.Duration
+}
+
+func (c *climber) taken() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.names)
+}
+
+func (c *climber) at() []time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.times)
 }
 
 func (c *climber) rung(name string) gateway.Rung {
 	return gateway.Rung{Name: name, Do: func(context.Context) error {
-		c.taken = append(c.taken, name)
-		c.at = append(c.at, time.Since(c.begun).Round(time.Minute))
+		c.mu.Lock()
+		c.names = append(c.names, name)
+		c.times = append(c.times, time.Since(c.begun).Round(time.Minute))
+		c.mu.Unlock()
 		if c.then != nil {
 			return c.then(name)
 		}
@@ -40,11 +57,11 @@ func TestLadder(t *testing.T) {
 		w.start()
 		defer w.close()
 		time.Sleep(30 * time.Minute)
-		if want := []string{"drain", "usb-reset"}; !slices.Equal(c.taken, want) {
-			t.Errorf("rungs were %v, want %v", c.taken, want)
+		if want := []string{"drain", "usb-reset"}; !slices.Equal(c.taken(), want) {
+			t.Errorf("rungs were %v, want %v", c.taken(), want)
 		}
-		if want := []time.Duration{2 * time.Minute, 7 * time.Minute}; !slices.Equal(c.at, want) {
-			t.Errorf("rungs were taken after %v, want %v", c.at, want)
+		if want := []time.Duration{2 * time.Minute, 7 * time.Minute}; !slices.Equal(c.at(), want) {
+			t.Errorf("rungs were taken after %v, want %v", c.at(), want)
 		}
 		if !w.alerted(payment.AlertUnreachable) {
 			t.Error("no alert at the top of the ladder")
@@ -52,8 +69,8 @@ func TestLadder(t *testing.T) {
 
 		// The budget ends it.
 		time.Sleep(20 * time.Hour)
-		if len(c.taken) != 3 { // drain once more: the fourth step of the day
-			t.Errorf("rungs were %v: the budget is 4 with the restart", c.taken)
+		if len(c.taken()) != 3 { // drain once more: the fourth step of the day
+			t.Errorf("rungs were %v: the budget is 4 with the restart", c.taken())
 		}
 
 		// Back, and away again: from the first rung.
@@ -63,11 +80,11 @@ func TestLadder(t *testing.T) {
 			t.Error("the alert stays after the terminal is back")
 		}
 		time.Sleep(24 * time.Hour)
-		c.taken = nil
+		before := len(c.taken())
 		w.pull(true)
 		time.Sleep(4 * time.Minute)
-		if want := []string{"drain"}; !slices.Equal(c.taken, want) {
-			t.Errorf("rungs were %v, want %v", c.taken, want)
+		if got, want := c.taken()[before:], []string{"drain"}; !slices.Equal(got, want) {
+			t.Errorf("rungs were %v, want %v", got, want)
 		}
 	})
 }
@@ -86,11 +103,11 @@ func TestLadderWaitsForTheBank(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		w.pull(true)
 		time.Sleep(50 * time.Second)
-		if len(c.taken) != 0 {
-			t.Fatalf("rungs were %v while the bank may be asked", c.taken)
+		if len(c.taken()) != 0 {
+			t.Fatalf("rungs were %v while the bank may be asked", c.taken())
 		}
 		time.Sleep(2 * time.Minute)
-		if len(c.taken) == 0 {
+		if len(c.taken()) == 0 {
 			t.Fatal("no rung was taken after the longest time a payment can take")
 		}
 		var states []string

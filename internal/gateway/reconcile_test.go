@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -294,10 +295,10 @@ func TestNoGrantUnconfirmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		c := &confirming{}
-		away := false
+		var away atomic.Bool
 		w.term.Driver.Confirms = true
 		w.term.Driver.Open = func(context.Context, link.Config) (link.Terminal, error) {
-			if away {
+			if away.Load() {
 				return nil, io.EOF
 			}
 			return c, nil
@@ -307,12 +308,12 @@ func TestNoGrantUnconfirmed(t *testing.T) {
 		w.accepted("A1", 1000, fulfil(time.Minute))
 		w.until("A1", time.Minute, func(r payment.Record) bool { return r.State == payment.StateAuthorised })
 		w.stop()
-		away = true
+		away.Store(true)
 		w.start()
 		if r := w.do(verb(payment.VerbDispense, "A1")); r.Status != payment.ReplyRefused || r.Reason != payment.ReasonUnsettled {
 			t.Errorf("goods of an unconfirmed payment: %+v", r)
 		}
-		away = false
+		away.Store(false)
 		time.Sleep(20 * time.Second) // the next try to open it
 		if r := w.do(verb(payment.VerbDispense, "A1")); r.Status != payment.ReplyGranted || c.confirmed != 1 {
 			t.Errorf("with the terminal back: %+v, %d confirmations", r, c.confirmed)

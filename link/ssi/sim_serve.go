@@ -151,7 +151,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		s.log.Debug("simulated terminal: the connection cannot be taken over", "err", err)
 		return
 	}
-	if err := c.SetDeadline(time.Time{}); err == nil {
+	if err = c.SetDeadline(time.Time{}); err == nil {
 		err = s.power.Serve(context.WithoutCancel(req.Context()), c, func() error { return s.answerWeb(c, req.Method, data) })
 	}
 	if err != nil {

@@ -142,14 +142,15 @@ func TestSignedRollback(t *testing.T) {
 // Nothing is switched while a payment is open or in doubt, whoever knows of it.
 func TestNeverDuringAPayment(t *testing.T) {
 	bubble(t, func(w *world) {
-		w.box.open = 1
+		w.box.open.Store(1)
 		r, err := w.install(w.bundle(v2, "good"))
 		if !errors.Is(err, ErrBusy) || r.Outcome != Postponed {
 			t.Errorf("%+v, %v", r, err)
 		}
 		w.runs(v1)
 
-		w.box.open, w.box.behind = 0, 1 // the gateway says nothing of it, the journal does
+		w.box.open.Store(0)
+		w.box.behind = 1 // the gateway says nothing of it, the journal does
 		r, err = w.install(w.bundle(v2, "good"))
 		if !errors.Is(err, ErrBusy) || r.Outcome != Postponed {
 			t.Errorf("%+v, %v", r, err)
@@ -157,8 +158,8 @@ func TestNeverDuringAPayment(t *testing.T) {
 		w.runs(v1)
 
 		w.box.behind = 0
-		w.box.open = 1
-		go func() { time.Sleep(5 * time.Minute); w.box.open = 0 }() // it is waited for
+		w.box.open.Store(1)
+		go func() { time.Sleep(5 * time.Minute); w.box.open.Store(0) }() // it is waited for
 		if r, err := w.install(w.bundle(v2, "good")); err != nil || r.Outcome != Confirmed {
 			t.Errorf("%+v, %v", r, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"aead.dev/minisign"
@@ -59,13 +60,13 @@ type gateway struct {
 	running string // what it behaves like; "": it does not run
 	version Version
 	held    bool
-	open    int // payments that are open or in doubt
-	behind  int // the same, known to the journal alone
+	open    atomic.Int32 // payments that are open or in doubt
+	behind  int          // the same, known to the journal alone
 	starts  int
 }
 
 func (g *gateway) Hold(context.Context) error {
-	if g.open > 0 {
+	if g.open.Load() > 0 {
 		return fmt.Errorf("hold: %w", ErrBusy)
 	}
 	g.held = g.running != ""
@@ -75,8 +76,8 @@ func (g *gateway) Hold(context.Context) error {
 func (g *gateway) Release(context.Context) error { g.held = false; return nil }
 
 func (g *gateway) Stop(context.Context) error {
-	if g.open > 0 {
-		g.t.Errorf("the gateway was stopped while %d payments were open", g.open)
+	if g.open.Load() > 0 {
+		g.t.Errorf("the gateway was stopped while %d payments were open", g.open.Load())
 	}
 	g.running, g.held = "", false
 	return nil
@@ -106,7 +107,7 @@ func (g *gateway) Settled(_ context.Context, p string) error {
 	if _, err := os.Stat(p); err != nil {
 		return err
 	}
-	if g.open+g.behind > 0 {
+	if int(g.open.Load())+g.behind > 0 {
 		return fmt.Errorf("journal: %w", ErrBusy)
 	}
 	return nil

@@ -31,7 +31,11 @@ import (
 //
 // TILLGATE_KILLS is how often it is killed; TILLGATE_SEED repeats a run's choices.
 func TestKilledAtRandom(t *testing.T) {
-	kills := number(t, "TILLGATE_KILLS", 8)
+	usual := uint64(8)
+	if testing.Short() { // for the race detector
+		usual = 2
+	}
+	kills := number(t, "TILLGATE_KILLS", usual)
 	seed := number(t, "TILLGATE_SEED", rand.Uint64())
 	t.Logf("TILLGATE_SEED=%d", seed)
 	t.Setenv("GORACE", raceExit)

@@ -119,9 +119,13 @@ func offset(t *testing.T) int {
 
 // TestCrashMatrix is the promise: whatever is cut, wherever, on every driver.
 // The whole of it runs with CRASH=all (make crash); a normal run plays every
-// scene unbroken and a share of the breaks, another one each time.
+// scene unbroken and a share of the breaks, another one each time; with -short,
+// which is for the race detector, one break of each.
 func TestCrashMatrix(t *testing.T) {
 	of := sample{quickBreaks, offset(t)}
+	if testing.Short() {
+		of.breaks = 1
+	}
 	if everything() {
 		of = sample{}
 	}

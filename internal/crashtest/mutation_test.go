@@ -215,6 +215,9 @@ func hunt(t *testing.T, on subject, m mutation) {
 // normal run plants each in one driver, another one each time; CRASH=all plants
 // it in all of them.
 func TestMutationsAreCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the faults are hunted in the runs without -short")
+	}
 	at := offset(t)
 	for i, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {

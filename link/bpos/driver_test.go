@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/link/bpos/bridge"
+	"tillgate/link/tmaster"
 )
 
 func TestSale(t *testing.T) {
@@ -96,11 +98,46 @@ func TestOperations(t *testing.T) {
 		if o := do(w.of(payment.Reconciliation, 0, payment.Reference{})); len(o.Receipt) == 0 || o.Reference.Batch != "1" {
 			t.Errorf("reconciliation: got %+v", o)
 		}
-		// The host of the simulator knows of no reservation: a completion is declined.
+		// What is no reservation cannot be completed.
 		_, again := w.mustSell(400)
 		tx := w.begin(w.of(payment.Completion, 400, again.Reference))
 		if o, err := w.term.Execute(t.Context(), tx, link.Dialogue{}); err != nil || o.Result != payment.Declined || o.Response != "12" || len(o.Receipt) == 0 {
 			t.Errorf("completion: got %+v, %v", o, err)
+		}
+	})
+}
+
+// TestCompletion: a reservation that the staff made on the terminal itself, since
+// the library has no method for one, is taken in part, once, and never for more.
+func TestCompletion(t *testing.T) {
+	inWorld(t, []string{"approve"}, nil, func(t *testing.T, w *world) {
+		var held tmaster.Answer
+		if err := w.sim.term.Begin(tmaster.Command{Operation: tmaster.Preauthorization, Amount: 900}, func(a tmaster.Answer) { held = a }); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if _, err := w.sim.term.Confirm(); err != nil || !held.Good() {
+			t.Fatalf("reservation: %+v, %v", held, err)
+		}
+		of := payment.Reference{RRN: held.Slip.RRN, Receipt: strconv.Itoa(held.Slip.Invoice), Batch: "1"}
+		for _, c := range []struct {
+			minor int64
+			want  payment.Result
+		}{{901, ""}, {700, payment.Approved}, {100, payment.Declined}} {
+			tx := w.of(payment.Completion, c.minor, of)
+			o, err := sellAndConfirm(t, w.term, &tx)
+			if c.want == "" {
+				if !errors.Is(err, link.ErrNotReversible) {
+					t.Errorf("completion of %d: got %+v, %v", c.minor, o, err)
+				}
+				continue
+			}
+			if err != nil || o.Result != c.want {
+				t.Errorf("completion of %d: got %+v, %v", c.minor, o, err)
+			}
+		}
+		if l := w.sim.Ledger(); len(l) != 1 || l[0].Amount != uah(700) || !l[0].Charged {
+			t.Errorf("the bank's ledger is %+v", l)
 		}
 	})
 }

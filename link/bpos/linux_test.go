@@ -126,7 +126,7 @@ func obey(lib bridge.Library, line string) string {
 // program, which loads a real shared library and calls its C functions.
 func TestLinuxBridge(t *testing.T) {
 	b := buildBridge(t)
-	sim, err := NewSimulator(link.SimulatorConfig{Script: []string{"approve", "decline:51", "approve"}, Pace: 30 * time.Millisecond})
+	sim, err := NewSimulator(link.SimulatorConfig{Script: []string{"approve", "decline:51", "approve", "slow:2s", "approve"}, Pace: 30 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func killInSale(t *testing.T, sim *Simulator, open func(string, *Settings) (*ter
 	}
 	var once bool
 	o, err := term.Execute(t.Context(), tx, link.Dialogue{Progress: func(st payment.Stage, _ payment.VendorCode) {
-		if st == payment.StagePIN && !once {
+		if st != payment.StageWaitingCard && !once { // the card is read
 			once = true
 			term.Close()
 		}

@@ -105,7 +105,7 @@ type NotifySimulator interface {
 
 // NotifyStory is one transaction that a simulated service tells of.
 type NotifyStory struct {
-	Operation payment.Operation // purchase, preauthorization, completion, reversal or reconciliation
+	Operation payment.Operation // purchase, preauthorization, completion, reversal, refund or reconciliation
 	Name      string            // what the service calls our payment; "" names none
 	Amount    payment.Money
 	Settled   []payment.Settled

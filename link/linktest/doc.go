@@ -13,8 +13,9 @@
 //   - whatever happens, an attempt is charged at most once, and a lookup moves
 //     no money.
 //
-// A protocol that only tells passes [RunNotifier] instead: what is genuine is
-// read, what is not is refused without a trace, and no card data comes out.
+// The part of a protocol that tells by itself passes [RunNotifier], also where
+// it has terminals: what is genuine is read, what is not is refused without a
+// trace, and no card data comes out.
 //
 // Everything but the pseudo-terminal runs in a testing/synctest bubble: minutes
 // cost nothing, and a goroutine that is left over fails the test.

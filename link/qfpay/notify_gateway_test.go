@@ -180,7 +180,7 @@ func (k *kiosk) alerts() (codes []payment.AlertCode) {
 // is put to it, once. What is forged, changed, unsigned, stale or told again
 // changes nothing at all.
 func TestNotification(t *testing.T) {
-	bad := []string{"wrong-key", "unsigned", "changed", "stale", "rubbish", "unknown-type", "disagree"}
+	bad := []string{"wrong-key", "unsigned", "changed", "half", "stale", "rubbish", "unknown-type", "disagree"}
 	k := newKiosk(t, []string{"approve"}, append(append([]string{}, bad...), "approve", "repeat:3"))
 	rec := k.sell(1010)
 	before := k.text(rec.ID)
@@ -253,9 +253,10 @@ func TestNotificationContradicts(t *testing.T) {
 }
 
 // TestNotificationOfRefund: our own refund is told of, whichever comes first; one
-// that somebody made behind our back is a contradiction.
+// that somebody made behind our back is a contradiction, with its payment or
+// alone.
 func TestNotificationOfRefund(t *testing.T) {
-	k := newKiosk(t, []string{"approve"}, []string{"refund-first", "approve"})
+	k := newKiosk(t, []string{"approve"}, []string{"refund-first", "refunded", "approve"})
 	sale := k.sell(1010)
 	id := k.start(payment.Command{Verb: payment.VerbRefund, Request: payment.Request{Amount: hkd(1010), Original: payment.Reference{Payment: sale.ID}}})
 	k.until(id, "final", func(r payment.Record) bool { return r.State == payment.StateFinal })
@@ -265,11 +266,13 @@ func TestNotificationOfRefund(t *testing.T) {
 	if back.Contradicted != nil || sale.Contradicted != nil || back.Outcome.Result != payment.Approved {
 		t.Errorf("our own refund: got %+v of %+v", back, sale)
 	}
-	other := k.sell(2020)
-	k.post(payment.Refund, other.Attempt, other.Amount)
-	other = k.until(other.ID, "contradicted", func(r payment.Record) bool { return r.Contradicted != nil })
-	if other.Contradicted.Result != payment.Reversed || other.Outcome.Result != payment.Approved {
-		t.Errorf("behind our back: got %+v", other)
+	for _, notices := range []int{2, 1} {
+		other := k.sell(2020)
+		k.post(payment.Refund, other.Attempt, other.Amount)
+		other = k.until(other.ID, "contradicted", func(r payment.Record) bool { return r.Contradicted != nil && len(r.Notices) == notices })
+		if other.Contradicted.Result != payment.Reversed || other.Outcome.Result != payment.Approved {
+			t.Errorf("behind our back: got %+v", other)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -162,17 +161,18 @@ func TestNotificationBehaviours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(200 * 24 * time.Hour)
 		n := openNotices(t, s)
-		for name, posts := range map[string]int{
-			"approve": 1, "approve+numbers": 1, "approve+lower": 1, "wrong-key": 1, "unsigned": 1, "changed": 1, "rubbish": 1, "unknown-type": 1, "disagree": 1,
-			"repeat:3": 3, "stale": 1, "late": 1, "wrong-amount": 1, "taken-back": 1,
-		} {
+		behaviours := map[string]int{
+			"approve": 1, "approve+numbers": 1, "approve+lower": 1, "wrong-key": 1, "unsigned": 1, "changed": 1, "changed+numbers": 1, "half": 1, "rubbish": 1,
+			"unknown-type": 1, "disagree": 1, "repeat:3": 3, "stale": 1, "late": 1, "wrong-amount": 1, "taken-back": 1,
+		}
+		told := func(op payment.Operation, name string, posts int) {
 			q, err := newCloud(link.NotifySimulatorConfig{Settings: s, Script: []string{name}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			all, err := q.Requests(link.NotifyStory{Operation: payment.Purchase, Name: "ATTEMPTATTEMPT", Amount: hkd(1010)})
+			all, err := q.Requests(link.NotifyStory{Operation: op, Name: "ATTEMPTATTEMPT", Amount: hkd(1010)})
 			if err != nil || len(all) != posts {
-				t.Fatalf("%s: got %d posts, %v", name, len(all), err)
+				t.Fatalf("%s of a %s: got %d posts, %v", name, op, len(all), err)
 			}
 			keys := map[string]bool{}
 			for _, p := range all {
@@ -182,40 +182,74 @@ func TestNotificationBehaviours(t *testing.T) {
 				}
 				notices, err := n.Decode(link.NotifyRequest{Header: p.Header, Body: body})
 				if (err != nil) != p.Refused {
-					t.Errorf("%s: got %+v, %v, and it says refused is %v", name, notices, err, p.Refused)
+					t.Errorf("%s of a %s: got %+v, %v, and it says refused is %v", name, op, notices, err, p.Refused)
 				}
 				for _, o := range notices {
 					keys[o.Transaction+o.Key] = true
 				}
 				if genuine := errors.Is(err, link.ErrUnreadable); genuine != (name == "rubbish" || name == "unknown-type" || name == "disagree") {
-					t.Errorf("%s: a person is told: %v (%v)", name, genuine, err)
+					t.Errorf("%s of a %s: a person is told: %v (%v)", name, op, genuine, err)
 				}
 			}
 			if len(keys) > 1 {
-				t.Errorf("%s: %d notices", name, len(keys))
+				t.Errorf("%s of a %s: %d notices", name, op, len(keys))
 			}
 		}
-		q, err := newCloud(link.NotifySimulatorConfig{Settings: s, Script: []string{"refund-first"}})
+		for _, op := range []payment.Operation{payment.Purchase, payment.Refund, payment.Reversal} {
+			for name, posts := range behaviours {
+				told(op, name, posts)
+			}
+		}
+	})
+}
+
+// TestNotificationsOfOne: the simulated cloud tells of a refund with its payment,
+// in either order, or later and alone, and always of the same transaction. It
+// has nothing to tell of what QFPay does not notify.
+func TestNotificationsOfOne(t *testing.T) {
+	s := noticeSettings(t, nil)
+	n := openNotices(t, s)
+	for _, tt := range []struct {
+		script []string
+		told   []payment.Operation // one after the other to the same cloud
+		want   string
+	}{
+		{[]string{"refunded"}, []payment.Operation{payment.Purchase}, "purchase refund"},
+		{[]string{"refunded"}, []payment.Operation{payment.Reversal}, "purchase refund"},
+		{[]string{"refund-first"}, []payment.Operation{payment.Purchase}, "refund purchase"},
+		{[]string{"refund-first"}, []payment.Operation{payment.Refund}, "refund purchase"},
+		{[]string{"approve"}, []payment.Operation{payment.Purchase, payment.Refund}, "purchase refund"},
+		{[]string{"approve"}, []payment.Operation{payment.Refund}, "refund"},
+		{[]string{"approve"}, []payment.Operation{payment.Completion}, ""},
+	} {
+		q, err := newCloud(link.NotifySimulatorConfig{Settings: s, Script: tt.script})
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, err := q.Requests(link.NotifyStory{Operation: payment.Refund, Name: "ATTEMPTATTEMPT", Amount: hkd(1010)})
-		if err != nil || len(all) != 2 {
-			t.Fatalf("got %d posts, %v", len(all), err)
-		}
-		var of []string
-		for _, p := range all {
-			body, _ := io.ReadAll(p.Body)
-			notices, err := n.Decode(link.NotifyRequest{Header: p.Header, Body: body})
-			if err != nil {
-				t.Fatal(err)
+		var got []string
+		about := map[string]bool{}
+		for _, op := range tt.told {
+			posts, err := q.Requests(link.NotifyStory{Operation: op, Name: "ATTEMPTATTEMPT", Amount: hkd(1010)})
+			if (err != nil) != (tt.want == "") {
+				t.Fatalf("%v of %v: %d posts, %v", tt.script, tt.told, len(posts), err)
 			}
-			of = append(of, fmt.Sprint(notices[0].Operation, notices[0].Names, notices[0].Transaction[:4]))
+			for _, p := range posts {
+				body, err := io.ReadAll(p.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				notices, err := n.Decode(link.NotifyRequest{Header: p.Header, Body: body})
+				if err != nil || len(notices) != 1 || notices[0].Names[0] != "ATTEMPTATTEMPT" {
+					t.Fatalf("%v of %v: %+v, %v", tt.script, tt.told, notices, err)
+				}
+				got = append(got, string(notices[0].Operation))
+				about[notices[0].Transaction] = true
+			}
 		}
-		if of[0] == of[1] || !strings.HasPrefix(of[0], "refund") {
-			t.Errorf("got %v", of)
+		if strings.Join(got, " ") != tt.want || len(about) > 1 {
+			t.Errorf("%v of %v: %v about %d transactions, want %s", tt.script, tt.told, got, len(about), tt.want)
 		}
-	})
+	}
 }
 
 func TestNotifySettings(t *testing.T) {

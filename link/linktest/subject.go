@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tillgate/internal/payment"
@@ -299,6 +300,9 @@ func (b *bench) judge(what string, tx payment.Transaction, o payment.Outcome, er
 // the script has the bank approve meanwhile.
 func (b *bench) lookup(what string, term link.Terminal, tx payment.Transaction, quiet time.Duration, moves bool) (payment.Outcome, error) {
 	b.t.Helper()
+	if !moves {
+		synctest.Wait() // what the terminal is at happens first
+	}
 	before := fmt.Sprint(b.sim.Ledger())
 	o, err := term.Lookup(context.Background(), tx, quiet)
 	if err == nil {

@@ -29,12 +29,14 @@ func (l *lane) conclude(ctx context.Context, term link.Terminal, rec payment.Rec
 		return nil
 	}
 	l.forget(rec)
-	l.afterwards(rec)
+	if rec.State == payment.StateFinal && rec.Outcome.Result == payment.Unreversed {
+		l.g.Raise(payment.AlertUnreversed, unreversedTextOf(rec), rec.ID)
+	}
 	if confirm {
 		return l.confirm(ctx, term, rec)
 	}
 	if rec.Operation == payment.Reconciliation && rec.Outcome.Result == payment.Approved {
-		return l.readAgain(ctx, term)
+		return l.readAgain(ctx, term, rec)
 	}
 	return nil
 }

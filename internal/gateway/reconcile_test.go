@@ -327,6 +327,7 @@ type pending struct {
 	scripted
 	closed bool
 	sends  bool // what is pending when the batch is closed
+	slow   time.Duration
 }
 
 func (p *pending) Execute(_ context.Context, tx payment.Transaction, _ link.Dialogue) (payment.Outcome, error) {
@@ -340,6 +341,7 @@ func (p *pending) Execute(_ context.Context, tx payment.Transaction, _ link.Dial
 }
 
 func (p *pending) Lookup(_ context.Context, tx payment.Transaction, _ time.Duration) (payment.Outcome, error) {
+	time.Sleep(p.slow)
 	if tx.Operation == payment.Reversal && p.closed && p.sends {
 		return payment.Outcome{Result: payment.Approved, Amount: tx.Amount, Source: payment.SourceLookup}, nil
 	}
@@ -387,6 +389,31 @@ func TestReadAgainAfterReconciliation(t *testing.T) {
 			w.result("A1", tt.want)
 		})
 	}
+}
+
+// A terminal that takes its time for each of many questions does not make the
+// watchdog think that its lane hangs.
+func TestReadingAgainIsNotStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		p := &pending{sends: true, slow: 15 * time.Second}
+		w.term.Driver.Open = func(context.Context, link.Config) (link.Terminal, error) { return p, nil }
+		w.start()
+		defer w.close()
+		ids := []payment.ID{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8"}
+		for _, id := range ids {
+			w.authorised(id)
+			w.do(verb(payment.VerbRollback, id))
+			w.result(id, payment.Unreversed)
+		}
+		w.do(payment.Command{Verb: payment.VerbReconcile, Request: payment.Request{ID: "Z1"}})
+		if d := w.watched(5 * time.Minute); d >= 0 {
+			t.Errorf("the lane is stuck after %v", d)
+		}
+		for _, id := range ids {
+			w.result(id, payment.Reversed)
+		}
+	})
 }
 
 // The policies on approvals that are not what was asked for.

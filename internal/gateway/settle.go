@@ -95,10 +95,7 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 		text := "interrupted; no money moves by it: ask again"
 		return l.conclude(hard, term, rec, payment.Outcome{Result: payment.Failed, Source: payment.SourceGateway, Condition: payment.CondAborted, Text: text})
 	}
-	l.pulse.within(exchange)
-	ctx, cancel := context.WithTimeout(soft, exchange)
-	defer cancel()
-	o, err := l.lookUp(ctx, term, rec)
+	o, err := l.lookUp(soft, term, rec)
 	if soft.Err() != nil {
 		return nil
 	}
@@ -140,9 +137,12 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 	return nil
 }
 
-// lookUp asks about one payment: an approval that may not be confirmed by what it said,
-// where the driver can.
+// lookUp asks about one payment, within the time of one exchange: an approval that
+// may not be confirmed by what it said, where the driver can.
 func (l *lane) lookUp(ctx context.Context, term link.Terminal, rec payment.Record) (payment.Outcome, error) {
+	l.pulse.within(exchange)
+	ctx, cancel := context.WithTimeout(ctx, exchange)
+	defer cancel()
 	if r, ok := term.(link.Rechecker); ok && rec.State == payment.StateAuthorised {
 		return r.Recheck(ctx, rec.Transaction, rec.Outcome, l.quiet(rec))
 	}

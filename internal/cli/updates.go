@@ -187,7 +187,7 @@ func (u *updates) bring(ctx context.Context, address string) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(file))
 	}
-	request := filepath.Join(u.inbox, requestFile)
+	request := filepath.Join(u.inbox, firmware.RequestFile)
 	if err := os.WriteFile(request+".new", []byte(filepath.Base(file)+"\n"), 0o640); err != nil {
 		return err
 	}

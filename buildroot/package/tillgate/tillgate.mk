@@ -40,8 +40,8 @@ endef
 define TILLGATE_INSTALL_INIT_SYSTEMD
 	for unit in tillgate.service tillgate-boot.service \
 		tillgate-firstboot.service tillgate-update.service \
-		tillgate-update.path tillgate-recover.socket \
-		tillgate-recover@.service; do \
+		tillgate-update.path tillgate-stick@.service \
+		tillgate-recover.socket tillgate-recover@.service; do \
 		$(INSTALL) -D -m 0644 $(@D)/systemd/$$unit \
 			$(TARGET_DIR)/usr/lib/systemd/system/$$unit || exit 1; \
 	done

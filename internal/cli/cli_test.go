@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	sells SOCKET NAME...   waits until each of these terminals sells
 //	alerted SOCKET CODE    waits until there is this alert
 //	listening ADDRESS      waits until somebody listens
+//	event TYPE SOCKET      waits until the journal has an event of this type
 //	begun SOCKET ID        waits until the journal has the payment
 //	await FILE TEXT        waits until the file has the text
 //	envsubst FILE...       replaces $WORK, $PORT ... in files
@@ -61,7 +62,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "ready": ready, "begun": begun, "sells": sells, "alerted": alerted, "listening": listening, "await": await, "envsubst": envsubst,
+			"status": status, "ready": ready, "begun": begun, "event": event, "sells": sells, "alerted": alerted, "listening": listening, "await": await, "envsubst": envsubst,
 		},
 	})
 }
@@ -164,6 +165,24 @@ func begun(ts *testscript.TestScript, _ bool, args []string) {
 		defer c.Close()
 		_, err = c.Entry(context.Background(), payment.ID(args[1]))
 		return err == nil, fmt.Sprint(err)
+	})
+}
+
+func event(ts *testscript.TestScript, _ bool, args []string) {
+	until(ts, "event "+args[0], func() (bool, string) {
+		c, err := control.Dial(ts.MkAbs(args[1]))
+		if err != nil {
+			return false, err.Error()
+		}
+		defer c.Close()
+		var seen []string
+		for e, err := range c.Events(context.Background(), 1, false) {
+			if err != nil {
+				return false, err.Error()
+			}
+			seen = append(seen, string(e.Type))
+		}
+		return slices.Contains(seen, args[0]), fmt.Sprint(seen)
 	})
 }
 

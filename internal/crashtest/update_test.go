@@ -352,14 +352,15 @@ func (e *backend) hear(_ paho.Client, m paho.Message) {
 		e.alert = len(m.Payload()) > 0
 	case strings.HasPrefix(topic, "reply/"):
 		e.replies = append(e.replies, string(m.Payload()))
-	case strings.HasPrefix(topic, "event/"):
+	case strings.HasPrefix(topic, "event/"), topic == "replay/back":
 		var v struct {
-			Subject, Sequence string
-			Data              json.RawMessage
+			Type, Subject, Sequence string
+			Data                    json.RawMessage
 		}
 		_ = json.Unmarshal(m.Payload(), &v)
 		seq, _ := strconv.ParseUint(v.Sequence, 10, 64)
-		e.events = append(e.events, heard{seq, strings.TrimPrefix(topic, "event/"), v.Subject, string(v.Data)})
+		kind := strings.TrimSuffix(strings.TrimPrefix(v.Type, "tillgate."), ".v1")
+		e.events = append(e.events, heard{seq, kind, v.Subject, string(v.Data)})
 	}
 }
 
@@ -395,7 +396,11 @@ func (e *backend) send(verb string, payload map[string]any) {
 
 func (e *backend) await(what string, done func(*backend) bool) {
 	e.t.Helper()
-	for end := time.Now().Add(45 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for n, end := 1, time.Now().Add(45*time.Second); ; n++ {
+		time.Sleep(20 * time.Millisecond)
+		if n%50 == 0 && e.client.IsConnected() { // what was said while the embedded broker was away
+			e.send("replay", map[string]any{"from": 1})
+		}
 		e.mu.Lock()
 		ok := done(e)
 		e.mu.Unlock()

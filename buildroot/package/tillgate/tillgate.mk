@@ -39,7 +39,8 @@ endef
 
 define TILLGATE_INSTALL_INIT_SYSTEMD
 	for unit in tillgate.service tillgate-boot.service \
-		tillgate-firstboot.service tillgate-update.service \
+		tillgate-firstboot.service tillgate-firstlook.service \
+		tillgate-update.service \
 		tillgate-update.path tillgate-stick@.service \
 		tillgate-recover.socket tillgate-recover@.service; do \
 		$(INSTALL) -D -m 0644 $(@D)/systemd/$$unit \

@@ -69,6 +69,8 @@ var rooms = []room{
 		why: "drivers and lanes stand on it: it knows no driver, no lane, no journal"},
 	{name: "link/frame",
 		why: "framings are bytes in and bytes out, for every protocol"},
+	{name: "link/stream", inside: []string{"link"},
+		why: "reading all the time knows no protocol"},
 	{name: "link/drivers", inside: []string{"link", "link/*"},
 		why: "the list of drivers is the list and no more"},
 	{name: "link/linktest", inside: []string{"link", "link/frame", "link/simulate", "internal/payment"}, outside: []string{"github.com/creack/pty", "golang.org/x/sys", "pgregory.net/rapid"}, tests: true,
@@ -81,7 +83,7 @@ var rooms = []room{
 		why: "a bridge program is the library and the line protocol: it knows no gateway"},
 	{name: "link/bpos/bridge", inside: []string{"internal/payment"},
 		why: "the line protocol between the driver and the programs that load the vendor's library: those are built alone, for other systems"},
-	{name: "link/*", inside: []string{"link", "link/frame", "link/simulate", "link/tmaster", "link/bpos/bridge", "internal/payment"}, outside: []string{"github.com/creack/pty"},
+	{name: "link/*", inside: []string{"link", "link/frame", "link/stream", "link/simulate", "link/tmaster", "link/bpos/bridge", "internal/payment"}, outside: []string{"github.com/creack/pty"},
 		why: "a driver speaks one protocol over a Conn it is given: it knows no other driver, no port, no journal"},
 
 	{name: "serialio", outside: []string{"go.bug.st/serial", "golang.org/x/sys", "periph.io/x"},

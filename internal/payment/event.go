@@ -24,7 +24,7 @@ const (
 	EventTerminalLost   EventType = "terminal.offline"
 	EventTerminalReady  EventType = "terminal.online"
 
-	EventTerminalRecovery EventType = "terminal.recovery" // a step for a terminal that stays away
+	EventTerminalRecovery EventType = "terminal.recovery" // a step for a terminal that stays away or hangs
 )
 
 // Event is something that the journal announces, once durable, to everybody.

@@ -86,7 +86,7 @@ func TestScan(t *testing.T) {
 	}{
 		{"", "usb:0b00:0072?serial=H1&as=hid", "", "switch the terminal to COM mode", true},
 		{"/dev/ttyACM0", "serial:///dev/serial/by-id/usb-SAGEM-if00", "usb:079b:0028?port=1-1.4", "", true}, // the serial number has no place in an address
-		{"/dev/ttyUSB0", "serial:///dev/ttyUSB0?baud=9600", "", "no lasting name", false},
+		{"/dev/ttyUSB0", "serial:///dev/ttyUSB0", "", "no lasting name", false},
 		{"", "usb:0b00:0090?port=1-1.6", "", "no payment terminal", false},
 		{"", "usb:dead:beef?serial=X", "", "", false},
 		{"/dev/ttyAMA0", "serial:///dev/ttyAMA0", "", "console=serial0", false},

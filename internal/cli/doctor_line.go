@@ -11,21 +11,26 @@ import (
 	"tillgate/internal/config"
 	"tillgate/internal/discover"
 	"tillgate/link"
+	"tillgate/serialio"
 )
 
 // checkPorts looks for what disturbs serial and USB terminals on this machine.
 func checkPorts(say func(finding), c config.Config) {
 	wired := false
+	ours := map[string]bool{} // ports
 	for _, t := range c.Terminals {
-		if a, err := link.ParseAddress(t.Address); err == nil && (a.Scheme() == "serial" || a.Scheme() == "usb") {
-			wired = true
+		a, err := link.ParseAddress(t.Address)
+		wired = wired || err == nil && (a.Scheme() == "serial" || a.Scheme() == "usb")
+		if device, err := serialio.Resolve(a.SerialPath()); err == nil {
+			ours[device] = true
 		}
 	}
 	if !wired {
 		return
 	}
 	f := finding{Check: "ports", Level: good, Tried: "look for what disturbs terminals: ModemManager, missing udev rules, rights"}
-	all := discover.Troubles("/", discover.Scan("/", false))
+	found := slices.DeleteFunc(discover.Scan("/", false), func(f discover.Found) bool { return !f.Terminal && !ours[f.Path] })
+	all := discover.Troubles("/", found)
 	if len(all) == 0 {
 		f.Found = "nothing"
 		say(f)

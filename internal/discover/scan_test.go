@@ -130,6 +130,32 @@ func TestTroubles(t *testing.T) {
 	if strings.Contains(got, "ttyUSB0") {
 		t.Errorf("a port that ModemManager ignores is a trouble: %q", got)
 	}
+	// A converter needs a rule of its own, without what its maker, or somebody
+	// else, wrote into its serial number.
+	at := filepath.Join(root, "run/udev/data/c188:0")
+	if err := os.Remove(at); err != nil {
+		t.Fatal(err)
+	}
+	for serial, want := range map[string]string{
+		"": `KERNELS=="1-1.2", ENV{ID_MM_PORT_IGNORE}="1"`, `A", RUN+="/bin/x`: `KERNELS=="1-1.2", ENV{ID_MM_PORT_IGNORE}="1"`,
+		"A5XK3RJT": `ATTRS{serial}=="A5XK3RJT", ENV{ID_MM_PORT_IGNORE}="1"`,
+	} {
+		if err := os.WriteFile(filepath.Join(root, "sys/bus/usb/devices/1-1.2/serial"), []byte(serial), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var next string
+		for _, x := range Troubles(root, Scan(root, false)) {
+			if strings.Contains(x.What, "ttyUSB0") {
+				next = x.Next
+			}
+		}
+		if !strings.Contains(next, want) || strings.Contains(next, "RUN") {
+			t.Errorf("serial number %q: got %q, want %q", serial, next, want)
+		}
+	}
+	if err := os.WriteFile(at, []byte("E:ID_MM_DEVICE_IGNORE=1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
 		"etc/udev/rules.d/" + RulesFile: "", "run/udev/data/c166:0": "E:ID_MM_PORT_IGNORE=1", "dev/bus/usb/001/004": "",
 	} {

@@ -96,6 +96,10 @@ var rooms = []room{
 		why: "the journal keeps what it is given: it knows no terminal and no broker"},
 	{name: "mqtt", inside: []string{"internal/payment"}, outside: []string{"github.com/eclipse/paho.mqtt.golang", "github.com/oklog/ulid/v2"},
 		why: "the edge speaks MQTT: it sees gateway and store as its own interfaces Gateway and Outbox"},
+	{name: "firmware/rauc", outside: []string{"github.com/godbus/dbus/v5"},
+		why: "it asks RAUC and decides nothing: when a system is switched is the updater's"},
+	{name: "firmware/rauctest", tests: true,
+		why: "it is a box with two systems around the real RAUC, whoever is tested on it"},
 	{name: "firmware", inside: []string{"internal/payment"}, outside: []string{"aead.dev/minisign", "golang.org/x/sys"},
 		why: "updating the box must work when everything else does not"},
 	{name: "systemd", outside: []string{"github.com/coreos/go-systemd/v22"},
@@ -106,6 +110,7 @@ var rooms = []room{
 var owners = []struct{ module, rooms, why string }{
 	{"go.etcd.io/bbolt", "store", "how the journal lies on disk is the store's secret"},
 	{"github.com/eclipse/paho.mqtt.golang", "mqtt internal/cli", "a token means delivery only in the way the edge uses it; demo and doctor are clients of their own"},
+	{"github.com/godbus/dbus/v5", "firmware/rauc", "only RAUC is asked over D-Bus; systemd is told by its own socket"},
 	{"go.bug.st/serial", "serialio", "its Write after Close goes to another file"},
 	{"github.com/google/gousb", "usbhid", "it needs C"},
 	{"github.com/nats-io", "internal/broker", "it has no recover: only the child process may hold it"},

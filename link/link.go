@@ -140,6 +140,11 @@ type Diagnosis struct {
 	Batch    string            `json:"batch,omitempty"`
 	Facts    map[string]string `json:"facts,omitempty"`
 
+	// Inventory is what the protocol tells of the terminal itself, the same at
+	// every look until somebody changes the terminal: a TID that goes by the
+	// merchant is not in it. The gateway fills in its Identity.
+	Inventory payment.Inventory `json:"inventory,omitzero"`
+
 	// Blocked is why the terminal cannot sell although it answers, "" if it
 	// can: [payment.ReasonReconcile] or [payment.ReasonBlocked]. A
 	// reconciliation is still possible.
@@ -272,6 +277,11 @@ type Driver struct {
 	// field lengths, digits, characters. It does no I/O. Settings is what
 	// Settings made.
 	Check func(settings any, r payment.Request) error
+
+	// Line is how a serial line to these terminals is set where an address does
+	// not say otherwise, in an address's own words and from the protocol's
+	// document: "baud=9600&parity=even". "" is 115200 8N1. [Driver.Address] reads it.
+	Line string
 
 	// Open connects to a terminal and makes sure that somebody answers. It is
 	// nil in a driver that only notifies; Check and Simulate are then nil too.

@@ -68,6 +68,9 @@ type Table struct {
 	Deposit      depositCmd      `cmd:"" group:"Payments" help:"Pay in to a card."`
 	Balance      balanceCmd      `cmd:"" group:"Payments" help:"Ask for the balance of a card."`
 
+	Terminals terminalsCmd `cmd:"" group:"Terminals" help:"Show serial number, TID and software of the terminals, and what has changed."`
+	Accept    acceptCmd    `cmd:"" group:"Terminals" help:"Accept a terminal as it is now: its software, serial number and TID."`
+
 	Totals   totalsCmd   `cmd:"" group:"Terminals" help:"Show the totals of a terminal's open batch."`
 	Diagnose diagnoseCmd `cmd:"" group:"Terminals" help:"Ask a terminal how it is."`
 	Print    printCmd    `cmd:"" group:"Terminals" help:"Print a receipt, totals, the journal or a document."`

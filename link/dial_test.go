@@ -309,3 +309,38 @@ func TestDevice(t *testing.T) {
 		t.Errorf("simulator is %q, want a device of its own", d)
 	}
 }
+
+// A driver's own line holds where the address leaves it open.
+func TestDriverAddress(t *testing.T) {
+	d := Driver{Line: "baud=9600&parity=even"}
+	for s, want := range map[string]string{
+		"/dev/ttyUSB0":                            "9600 8E1",
+		"uart:///dev/ttyAMA0?":                    "9600 8E1",
+		"/dev/ttyUSB0?stop=2&baud=19200":          "19200 8E2",
+		"serial:///dev/ttyUSB0?parity=none":       "9600 8N1",
+		"serial:///dev/x?baud=115200&parity=mark": "115200 8M1",
+		"tcp://127.0.0.1:1":                       "",
+		"http://127.0.0.1/?baud=1":                "",
+		"usb:067b:2303?serial=1":                  "",
+		"sim://ecrvn":                             "",
+	} {
+		a, err := d.Address(s)
+		if err != nil || a.Line() != want || a.String() != s {
+			t.Errorf("%s: got %q, %q, %v, want %q", s, a.Line(), a, err, want)
+		}
+	}
+	if a, err := (Driver{}).Address("/dev/ttyUSB0"); err != nil || a.Line() != "115200 8N1" {
+		t.Errorf("a driver without a line: %q, %v", a.Line(), err)
+	}
+	for _, bad := range []string{"/dev/ttyUSB0?baud=x", "/dev/ttyUSB0?a;b"} {
+		if a, err := d.Address(bad); err == nil {
+			t.Errorf("%s was read: %v", bad, a)
+		}
+	}
+	if a, err := d.Address("usb:079b:0028?as=acm"); err != nil || a.usb.Line != (usbhid.LineCoding{Baud: 9600, Parity: 2}) {
+		t.Errorf("a USB device that is a serial port: %+v, %v", a.usb.Line, err)
+	}
+	if _, err := (Driver{Line: "baud=0"}).Address("/dev/ttyUSB0"); err == nil {
+		t.Error("a line that cannot be was set")
+	}
+}

@@ -86,6 +86,29 @@ func ParseAddress(s string) (Address, error) {
 	return a, nil
 }
 
+// Address reads where a terminal of this protocol is: as [ParseAddress] does, with
+// the protocol's own Line where s leaves it open.
+func (d Driver) Address(s string) (Address, error) {
+	a, err := ParseAddress(s)
+	if err != nil || d.Line == "" || a.scheme != schemeSerial && a.scheme != schemeUSB {
+		return a, err
+	}
+	where, raw, _ := strings.Cut(s, "?")
+	given, err := url.ParseQuery(raw)
+	if err != nil {
+		return a, err
+	}
+	words := strings.FieldsFunc(raw, func(r rune) bool { return r == '&' })
+	for word := range strings.SplitSeq(d.Line, "&") {
+		if key, _, _ := strings.Cut(word, "="); !given.Has(key) {
+			words = append(words, word)
+		}
+	}
+	b, err := ParseAddress(where + "?" + strings.Join(words, "&"))
+	b.text = a.text
+	return b, err
+}
+
 func parseAddress(s string) (Address, error) {
 	a := Address{text: s}
 	switch {
@@ -193,6 +216,15 @@ func (a *Address) parseControl(q map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// Line is how the line of a serial address is set, as people write it: "115200
+// 8N1". It is "" for others.
+func (a Address) Line() string {
+	if a.scheme != schemeSerial {
+		return ""
+	}
+	return a.serial.Mode()
 }
 
 // PowerLine is the GPIO line that cuts the terminal's power, "" for none.

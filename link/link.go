@@ -278,6 +278,11 @@ type Driver struct {
 	// Settings made.
 	Check func(settings any, r payment.Request) error
 
+	// Line is how a serial line to these terminals is set where an address does
+	// not say otherwise, in an address's own words and from the protocol's
+	// document: "baud=9600&parity=even". "" is 115200 8N1. [Driver.Address] reads it.
+	Line string
+
 	// Open connects to a terminal and makes sure that somebody answers. It is
 	// nil in a driver that only notifies; Check and Simulate are then nil too.
 	Open func(ctx context.Context, c Config) (Terminal, error)

@@ -127,7 +127,9 @@ func (o Options) check() error {
 	return errors.Join(errs...)
 }
 
-// mode writes the settings as people do: "115200 8N1".
+// Mode writes the settings as people do: "115200 8N1".
+func (o Options) Mode() string { return o.withDefaults().mode() }
+
 func (o Options) mode() string {
 	return fmt.Sprintf("%d %d%c%d", o.Baud, o.DataBits, "NOEMS"[o.Parity], int(o.StopBits)+1)
 }

@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 //	event TYPE SOCKET      waits until the journal has an event of this type
 //	begun SOCKET ID        waits until the journal has the payment
 //	await FILE TEXT        waits until the file has the text
+//	linked NAME            waits until the link leads somewhere
 //	envsubst FILE...       replaces $WORK, $PORT ... in files
 //
 // $PORT, $PORT2 and $PORT3 are free TCP ports on loopback.
@@ -64,7 +65,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "ready": ready, "begun": begun, "event": event, "health": health, "sells": sells, "alerted": alerted, "listening": listening, "await": await, "envsubst": envsubst,
+			"status": status, "ready": ready, "begun": begun, "event": event, "health": health, "sells": sells, "alerted": alerted, "listening": listening, "await": await, "linked": linked, "envsubst": envsubst,
 		},
 	})
 }
@@ -199,6 +200,13 @@ func event(ts *testscript.TestScript, _ bool, args []string) {
 			seen = append(seen, string(e.Type))
 		}
 		return slices.Contains(seen, args[0]), fmt.Sprint(seen)
+	})
+}
+
+func linked(ts *testscript.TestScript, _ bool, args []string) {
+	until(ts, args[0], func() (bool, string) {
+		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err == nil, fmt.Sprint(err)
 	})
 }
 

@@ -38,7 +38,9 @@ func ladder(t config.Terminal, a link.Address, helper string) gateway.Ladder {
 			r.Do = func(context.Context) error { return serialio.Pulse(a.ResetLine(), 200*time.Millisecond) }
 		case config.StepRebind, config.StepUSBReset, config.StepHubPower:
 			r.Do = func(ctx context.Context) error { return askHelper(ctx, helper, t, name) }
-		case config.StepRestart: // the lane's own
+		case config.StepRestartApp: // the terminal is asked
+		case config.StepRestart:
+			r.Deep = true
 		}
 		l.Rungs = append(l.Rungs, r)
 	}

@@ -126,8 +126,8 @@ func TestLadderOfAConfiguration(t *testing.T) {
 		t.Fatalf("%d rungs for %d steps", len(l.Rungs), len(c.Recovery.Steps))
 	}
 	for i, r := range l.Rungs {
-		if r.Name != c.Recovery.Steps[i] || (r.Do == nil) != (r.Name == config.StepRestart) {
-			t.Errorf("rung %d is %s for %s, done here: %v", i, r.Name, c.Recovery.Steps[i], r.Do != nil)
+		if r.Name != c.Recovery.Steps[i] || (r.Do == nil) != strings.HasPrefix(r.Name, config.StepRestart) || r.Deep != (r.Name == config.StepRestart) {
+			t.Errorf("rung %d is %+v for %s", i, r, c.Recovery.Steps[i])
 		}
 	}
 }

@@ -90,7 +90,7 @@ type Terminal struct {
 	Partial   string    `yaml:"partial" jsonschema:"enum=reverse,enum=accept" jsonschema_description:"What becomes of an approval for less than was asked."`
 	Offline   string    `yaml:"offline" jsonschema:"enum=accept,enum=reverse" jsonschema_description:"What becomes of an approval that the terminal gave without its bank."`
 	Reconcile Reconcile `yaml:"reconcile" jsonschema_description:"When the batch is closed without being asked. Default: never."`
-	Recovery  Recovery  `yaml:"recovery" jsonschema_description:"What is done when the terminal stays away, beside opening it again and again."`
+	Recovery  Recovery  `yaml:"recovery" jsonschema_description:"What is done when the terminal stays away or hangs at a payment, beside opening it again and again."`
 	Profile   Profile   `yaml:"profile" jsonschema_description:"Settings of the driver."`
 
 	// What the keys above mean, filled by [Load].
@@ -110,11 +110,12 @@ type Reconcile struct {
 	CatchUp bool     `yaml:"catch_up" jsonschema_description:"Make up for a missed one at the next start."`
 }
 
-// Recovery is the ladder that is climbed for a terminal that stays away.
+// Recovery is the ladder that is climbed for a terminal that stays away, or that
+// hangs at a payment.
 type Recovery struct {
-	Steps    []string `yaml:"steps" jsonschema:"maxItems=7,enum=drain,enum=rebind,enum=usb-reset,enum=hub-power,enum=relay,enum=reset,enum=restart" jsonschema_description:"In this order: drain what the line says, rebind the kernel's driver, usb-reset (authorisation off and on), hub-power (the hub's port off and on), relay (the address's power= line), reset (its reset= line), restart (by the terminal's protocol)."`
-	After    Duration `yaml:"after" jsonschema_description:"So long away before the first step."`
-	Every    Duration `yaml:"every" jsonschema_description:"Between two steps."`
+	Steps    []string `yaml:"steps" jsonschema:"maxItems=8,enum=drain,enum=rebind,enum=usb-reset,enum=hub-power,enum=reset,enum=relay,enum=restart-app,enum=restart" jsonschema_description:"In this order: drain what the line says, rebind the kernel's driver, usb-reset (authorisation off and on), hub-power (the hub's port off and on), reset (the address's reset= line), relay (its power= line); restart-app and restart, where the protocol has them, of the payment application and of the terminal. A terminal that answers, and hangs at a payment, is only restarted."`
+	After    Duration `yaml:"after" jsonschema_description:"So long out of service before the first step."`
+	Every    Duration `yaml:"every" jsonschema_description:"Between two steps: a terminal that starts anew needs its time."`
 	PerDay   int      `yaml:"per_day" jsonschema:"minimum=1,maximum=100" jsonschema_description:"Most steps in 24 hours."`
 	USBPort  string   `yaml:"usb_port" jsonschema_description:"Port of the USB device, like 1-1.4. Default: where it is plugged in now."`
 	PowerOff Duration `yaml:"power_off" jsonschema_description:"How long relay cuts the power."`
@@ -122,18 +123,19 @@ type Recovery struct {
 
 // The steps of a [Recovery].
 const (
-	StepDrain    = "drain"
-	StepRebind   = "rebind"
-	StepUSBReset = "usb-reset"
-	StepHubPower = "hub-power"
-	StepRelay    = "relay"
-	StepReset    = "reset"
-	StepRestart  = "restart"
+	StepDrain      = "drain"
+	StepRebind     = "rebind"
+	StepUSBReset   = "usb-reset"
+	StepHubPower   = "hub-power"
+	StepReset      = "reset"
+	StepRelay      = "relay"
+	StepRestartApp = "restart-app"
+	StepRestart    = "restart"
 )
 
 // RecoverySteps lists them, gentlest first.
 func RecoverySteps() []string {
-	return []string{StepDrain, StepRebind, StepUSBReset, StepHubPower, StepReset, StepRelay, StepRestart}
+	return []string{StepDrain, StepRebind, StepUSBReset, StepHubPower, StepReset, StepRelay, StepRestartApp, StepRestart}
 }
 
 // Local says whether the embedded broker runs.
@@ -168,7 +170,9 @@ func (t *Terminal) setDefaults() {
 	t.Longest, t.Timeout = Duration(link.DefaultLongest), Duration(payment.DefaultTimeout)
 	t.Heartbeat = Duration(30 * time.Second)
 	t.Partial, t.Offline = "reverse", "accept"
-	t.Recovery = Recovery{Steps: []string{}, After: Duration(time.Minute), Every: Duration(2 * time.Minute), PerDay: 12, PowerOff: Duration(5 * time.Second)}
+	t.Recovery = Recovery{
+		Steps: []string{StepRestartApp, StepRestart}, After: Duration(time.Minute), Every: Duration(3 * time.Minute), PerDay: 12, PowerOff: Duration(5 * time.Second),
+	}
 	t.Reconcile = Reconcile{Window: Duration(2 * time.Hour), CatchUp: true}
 }
 

@@ -43,10 +43,6 @@ func (b *book) checkRecovery(at string, t *Terminal, simulation bool) {
 			if address.ResetLine() == "" {
 				b.add(path, "reset needs the GPIO line of the reset in the address: ?reset=GPIO22")
 			}
-		case StepRestart:
-			if address.Scheme() == "sim" {
-				b.add(path, "a simulated terminal needs no restart")
-			}
 		}
 	}
 	if r.USBPort != "" && !usbPort.MatchString(r.USBPort) {

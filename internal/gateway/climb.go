@@ -13,102 +13,136 @@ import (
 	"tillgate/link"
 )
 
-// Ladder is what is done for a terminal that stays away, beside opening it again
-// and again. It is climbed rung by rung, and from the first again once the
-// terminal has been back. The zero value has no rungs.
-type Ladder struct {
-	Rungs  []Rung
-	After  time.Duration // so long away before the first rung; 0 means a minute
-	Every  time.Duration // between two rungs; 0 means two minutes
-	PerDay int           // rungs in 24 hours, counted since the start of the process; 0 means 12
-}
-
-// Rung is one step of a ladder.
-type Rung struct {
-	Name string
-	// Do is given two minutes. nil restarts the terminal by its own protocol.
-	Do func(ctx context.Context) error
-}
-
-const rungLimit = 2 * time.Minute
-
-// topPause is how many times Every passes after the last rung, before the first.
-const topPause = 10
-
-func (d Ladder) withDefaults() Ladder {
-	if d.After == 0 {
-		d.After = time.Minute
-	}
-	if d.Every == 0 {
-		d.Every = 2 * time.Minute
-	}
-	if d.PerDay == 0 {
-		d.PerDay = 12
-	}
-	return d
-}
-
 // climb is where a lane stands on its ladder.
 type climb struct {
-	since time.Time // away since
-	next  int       // rung
-	last  time.Time // when the last one was taken
-	taken []time.Time
+	since time.Time   // out of service since
+	hung  bool        // it has answered meanwhile, and hung
+	next  int         // rung
+	last  time.Time   // when the last one was taken
+	taken []time.Time // in the last day
 }
 
 // climb takes the next rung if it is time, the budget has it, and nothing of
-// this terminal can be at the bank. It is called when an opening has failed.
-func (l *lane) climb(ctx context.Context) {
+// this terminal can be at the bank. It is called when an opening has failed, with
+// term nil, and when a terminal answers that it is still at a payment. One that
+// answers is only restarted, by its own protocol: it refuses while it asks its
+// bank, whatever the clock says. That is done once; from there on a person
+// decides. The error says that the connection is of no more use.
+func (l *lane) climb(ctx context.Context, term link.Terminal) error {
 	d, c, now := l.cfg.Recovery, &l.climbed, time.Now()
 	if c.since.IsZero() {
 		c.since = now
 	}
-	if len(d.Rungs) == 0 || now.Sub(c.since) < d.After || !c.last.IsZero() && now.Sub(c.last) < d.Every {
-		return
+	if now.Sub(c.since) < d.After || !c.last.IsZero() && now.Sub(c.last) < d.Every || l.atTheBank() {
+		return nil
 	}
-	if c.next == len(d.Rungs) {
-		l.unreachable(fmt.Sprintf("all of %s was done in vain", d.names()))
-		if now.Sub(c.last) < topPause*d.Every {
-			return
-		}
+	if term != nil && !c.hung {
+		c.hung, c.next = true, 0
+	}
+	if c.next == len(d.Rungs) && term == nil && !c.last.IsZero() && now.Sub(c.last) >= topPause*d.Every {
 		c.next = 0
 	}
 	c.taken = slices.DeleteFunc(c.taken, func(t time.Time) bool { return now.Sub(t) > 24*time.Hour })
 	if len(c.taken) >= d.PerDay {
 		l.unreachable(fmt.Sprintf("%d steps of recovery in a day are enough", d.PerDay))
-		return
+		return nil
 	}
-	if l.atTheBank() || !l.tryDevice() {
-		return
+	if term == nil {
+		if !l.tryDevice() {
+			return nil
+		}
+		defer l.freeDevice()
 	}
-	defer l.freeDevice()
-	r := d.Rungs[c.next]
-	if !l.journalled(recovery{Terminal: l.cfg.Name, Step: r.Name, State: "begun"}) {
-		return
+	begun := c.next
+	for ; c.next < len(d.Rungs); c.next++ {
+		r := d.Rungs[c.next]
+		if r.Do != nil && term == nil {
+			return l.take(ctx, r, r.Do)
+		}
+		if r.Do == nil {
+			if own, done := l.restarter(ctx, term); own != nil {
+				defer done()
+				return l.take(ctx, r, func(ctx context.Context) error { return own.Restart(ctx, r.Deep) })
+			}
+		}
 	}
-	c.next, c.last, c.taken = c.next+1, now, append(c.taken, now)
-	l.log.Warn("terminal does not come back", "away", now.Sub(c.since).Round(time.Second), "step", r.Name)
+	if c.next > begun || c.last.IsZero() {
+		c.last = now // nothing of it could be done
+	}
+	l.unreachable(d.end())
+	return nil
+}
+
+// restarter is a terminal that can be asked for a restart, and what ends the
+// asking: the one that hangs, or one that can be opened and is lost later. It is
+// nil if there is none.
+func (l *lane) restarter(ctx context.Context, term link.Terminal) (own link.Restarter, done func()) {
+	if term != nil {
+		own, _ = term.(link.Restarter)
+		return own, func() {}
+	}
+	l.pulse.within(exchange)
+	ctx, cancel := context.WithTimeout(ctx, exchange)
+	defer cancel()
+	term, err := l.cfg.Driver.Open(ctx, l.cfg.Link)
+	if err != nil {
+		return nil, nil
+	}
+	own, ok := term.(link.Restarter)
+	if !ok {
+		term.Close()
+		return nil, nil
+	}
+	return own, func() { term.Close() }
+}
+
+// take takes one rung; it is in the journal before. A refusal is no step: the
+// terminal is asked again. Nor is one that this terminal has not: the next one
+// follows at once.
+func (l *lane) take(ctx context.Context, r Rung, do func(context.Context) error) error {
+	c := &l.climbed
+	step := recovery{Terminal: l.cfg.Name, Step: r.Name, State: "begun"}
+	if !l.journalled(step) {
+		return nil
+	}
+	l.log.Warn("terminal is out of service", "for", time.Since(c.since).Round(time.Second), "hangs", c.hung, "step", r.Name)
 	l.pulse.within(rungLimit)
 	limited, cancel := context.WithTimeout(ctx, rungLimit)
 	defer cancel()
-	do := r.Do
-	if do == nil {
-		do = l.restart
+	before := c.last
+	err := do(limited)
+	c.next, c.last = c.next+1, time.Now()
+	step.State = "done"
+	switch {
+	case payment.ReasonOf(err) != "":
+		step.State, c.next = "refused", c.next-1
+	case errors.Is(err, link.ErrUnsupported):
+		step.State, c.last = "unsupported", before
+	case err != nil:
+		step.State = "failed"
+		fallthrough
+	default:
+		c.taken = append(c.taken, c.last)
+		l.failures = min(l.failures, 1) // it may be there at once
 	}
-	end := recovery{Terminal: l.cfg.Name, Step: r.Name, State: "done"}
-	if err := do(limited); err != nil {
-		end.State, end.Error = "failed", err.Error()
-		l.log.Warn("step of recovery", "step", r.Name, "err", err)
+	if err != nil {
+		step.Error = err.Error()
+		l.log.Warn("step of recovery", "step", r.Name, "state", step.State, "err", err)
 	}
-	l.journalled(end)
-	l.failures = min(l.failures, 1) // it may be there at once
+	l.journalled(step)
+	if r.Do == nil && err == nil {
+		return errRestarted
+	}
+	return brokenLine(err)
 }
+
+var errRestarted = errors.New("the terminal is restarting")
 
 // recovery is the data of terminal.recovery.
 type recovery struct {
 	Terminal string `json:"terminal"`
 	Step     string `json:"step"`
-	State    string `json:"state"` // begun, done, failed
+	State    string `json:"state"` // begun; then done, failed, refused, or unsupported
 	Error    string `json:"error,omitempty"`
 }
 
@@ -121,44 +155,31 @@ func (l *lane) journalled(r recovery) bool {
 	return true
 }
 
-func (d Ladder) names() string {
-	var all []string
-	for _, r := range d.Rungs {
-		all = append(all, r.Name)
-	}
-	return strings.Join(all, ", ")
-}
-
-// atTheBank says whether something of this terminal may still be at the bank: a
+// atTheBank says whether something on this device may still be at the bank: a
 // step now could take an approval away before it is printed or kept. It is over
 // once the longest time that a payment can take has passed.
 func (l *lane) atTheBank() bool {
-	open, err := l.open()
-	return err != nil || slices.ContainsFunc(open, func(r payment.Record) bool {
-		return r.Unsettled() && l.quiet(r) <= l.cfg.Link.Longest
+	return slices.ContainsFunc(l.g.lanes, func(o *lane) bool {
+		if o.cfg.Device != l.cfg.Device {
+			return false
+		}
+		open, err := o.open()
+		return err != nil || slices.ContainsFunc(open, func(r payment.Record) bool {
+			return r.Unsettled() && o.quiet(r) <= o.cfg.Link.Longest
+		})
 	})
-}
-
-// restart asks the terminal itself, if it can be asked anything.
-func (l *lane) restart(ctx context.Context) error {
-	term, err := l.cfg.Driver.Open(ctx, l.cfg.Link)
-	if err != nil {
-		return err
-	}
-	defer term.Close()
-	r, ok := term.(link.Restarter)
-	if !ok {
-		return errors.New("its protocol has no restart")
-	}
-	return r.Restart(ctx, true)
 }
 
 // unreachable raises the one alert for all terminals that do not come back.
 func (l *lane) unreachable(why string) {
-	l.g.unreachable(func(m map[string]string) { m[l.cfg.Name] = why })
+	trouble := "does not come back"
+	if l.climbed.hung {
+		trouble = "hangs at a payment"
+	}
+	l.g.unreachable(func(m map[string]string) { m[l.cfg.Name] = trouble + ", " + why })
 }
 
-// back is called when the terminal has answered.
+// back is called when the terminal is in service.
 func (l *lane) back() {
 	if l.climbed.since.IsZero() {
 		return
@@ -181,7 +202,7 @@ func (g *Gateway) unreachable(change func(map[string]string)) {
 	}
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(g.away)) {
-		all = append(all, name+": "+g.away[name])
+		all = append(all, name+" "+g.away[name])
 	}
-	g.Raise(payment.AlertUnreachable, "terminals do not come back: "+strings.Join(all, "; "))
+	g.Raise(payment.AlertUnreachable, "out of service: "+strings.Join(all, "; "))
 }

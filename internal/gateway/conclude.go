@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"sync"
-	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
@@ -77,7 +76,7 @@ func (l *lane) approve(b *batch, term link.Terminal, rec *payment.Record, o paym
 // finishes it. If the line breaks here, settling looks it up.
 func (l *lane) confirm(ctx context.Context, term link.Terminal, rec payment.Record) error {
 	if err := term.(link.Confirmer).Confirm(ctx, rec.Transaction, rec.Outcome); err != nil {
-		l.quietFrom[rec.ID] = time.Now()
+		l.broken(rec.ID)
 		return err
 	}
 	o := rec.Outcome
@@ -140,7 +139,9 @@ const doubtText = "nobody knows whether the customer paid: look at the terminal,
 
 // forget drops what the lane kept in memory about a payment that is settled.
 func (l *lane) forget(rec payment.Record) {
+	l.mu.Lock()
 	delete(l.quietFrom, rec.ID)
+	l.mu.Unlock()
 	delete(l.said, rec.ID)
 	delete(l.answers, rec.ID)
 	if rec.State != payment.StateFinal {
@@ -149,7 +150,6 @@ func (l *lane) forget(rec payment.Record) {
 	delete(l.deadlines, rec.ID)
 	delete(l.held, rec.ID)
 	delete(l.repeats, rec.ID)
-	delete(l.rungs, rec.ID)
 	delete(l.unsent, rec.ID)
 	delete(l.toSend, rec.ID)
 	l.mu.Lock()

@@ -74,7 +74,7 @@ func (l *lane) confirmGrant(ctx context.Context, term link.Terminal, rec payment
 	err := c.Confirm(ctx, rec.Transaction, rec.Outcome)
 	if err != nil {
 		delete(l.held, rec.ID) // settling asks the terminal whether it kept the payment
-		l.quietFrom[rec.ID] = time.Now()
+		l.broken(rec.ID)
 	}
 	return err
 }

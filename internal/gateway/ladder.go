@@ -2,54 +2,57 @@ package gateway
 
 import (
 	"context"
-	"errors"
+	"strings"
 	"time"
-
-	"tillgate/internal/payment"
-	"tillgate/link"
 )
 
-// rungPause is how long a terminal has to come to itself after one rung of the
-// ladder, before the next.
-const rungPause = 3 * time.Minute
-
-// rungs is how far a lane has gone to bring a terminal back that hangs at one
-// payment: its payment application was started anew, then the terminal itself.
-// There is no third rung: from there on a person decides.
-type rungs struct {
-	taken int
-	at    time.Time // of the newest
+// Ladder is what is done for a terminal that stays away, beside opening it again
+// and again, and for one that answers and hangs at a payment. It is climbed rung
+// by rung, and from the first again once the terminal is in service. The zero
+// value has no rungs: then there is only the alert.
+type Ladder struct {
+	Rungs  []Rung
+	After  time.Duration // so long out of service before the first rung; 0 means a minute
+	Every  time.Duration // between two rungs; 0 means three minutes, in which a terminal starts anew
+	PerDay int           // rungs in 24 hours, counted since the start of the process; 0 means 12
 }
 
-// revive starts a terminal anew that answers, and says that it is still at rec
-// when no payment lasts so long. A terminal that asks its host refuses
-// (link.Restarter), and is asked again in the next round. The error ends the
-// connection: what follows needs a new one.
-func (l *lane) revive(ctx context.Context, term link.Terminal, rec payment.Record) error {
-	r, able := term.(link.Restarter)
-	now := l.rungs[rec.ID]
-	if !able || now.taken > 1 || l.quiet(rec) <= l.cfg.Link.Longest || !now.at.IsZero() && time.Since(now.at) < rungPause {
-		return nil
-	}
-	l.pulse.within(exchange)
-	ctx, cancel := context.WithTimeout(ctx, exchange)
-	defer cancel()
-	deep := now.taken == 1
-	err := r.Restart(ctx, deep)
-	if errors.Is(err, link.ErrUnsupported) && !deep { // no application to start anew: the next round takes the terminal
-		l.rungs[rec.ID] = rungs{taken: 1}
-		return nil
-	}
-	if payment.ReasonOf(err) != "" {
-		l.log.Info("a terminal that hangs is not restarted now", "id", string(rec.ID), "err", err)
-		return nil
-	}
-	l.rungs[rec.ID] = rungs{now.taken + 1, time.Now()}
-	l.log.Warn("a terminal that hangs was restarted", "id", string(rec.ID), "deep", deep, "err", err)
-	if err != nil {
-		return brokenLine(err)
-	}
-	return errRestarted
+// Rung is one step of a ladder: something that is done to the line or the power
+// of a terminal that is away, or a restart that the terminal itself is asked for
+// (link.Restarter).
+type Rung struct {
+	Name string
+	Do   func(ctx context.Context) error // within two minutes; nil asks the terminal
+	Deep bool                            // of a restart: the terminal, not only its payment application
 }
 
-var errRestarted = errors.New("the terminal hung at a payment and is restarting")
+// rungLimit bounds one step.
+const rungLimit = 2 * time.Minute
+
+// topPause is how many times Every passes after the last rung, before the first.
+const topPause = 10
+
+func (d Ladder) withDefaults() Ladder {
+	if d.After == 0 {
+		d.After = time.Minute
+	}
+	if d.Every == 0 {
+		d.Every = 3 * time.Minute
+	}
+	if d.PerDay == 0 {
+		d.PerDay = 12
+	}
+	return d
+}
+
+// end says what there is at the top of the ladder.
+func (d Ladder) end() string {
+	if len(d.Rungs) == 0 {
+		return "no steps of recovery are configured"
+	}
+	var all []string
+	for _, r := range d.Rungs {
+		all = append(all, r.Name)
+	}
+	return "no step of recovery is left of " + strings.Join(all, ", ")
+}

@@ -26,13 +26,11 @@ type lane struct {
 	identity  string                         // of the terminal, as it says itself
 	blocked   payment.Reason                 // why it cannot sell, as it says itself
 	stock     payment.Inventory              // what it is, as it said last
-	quietFrom map[payment.ID]time.Time       // when the exchange broke, on the monotonic clock
-	said      map[payment.ID]link.Answered   // what the terminal answered then, if it was no outcome
+	said      map[payment.ID]link.Answered   // what the terminal answered when the exchange broke, if it was no outcome
 	answers   map[payment.ID]payment.Outcome // answers that the journal would not take yet
 	deadlines map[payment.ID]time.Time       // of fulfilment
 	held      map[payment.ID]bool            // authorised and not to be looked up: this connection knows
 	repeats   map[payment.ID]int             // how often a reversal was sent again
-	rungs     map[payment.ID]rungs           // how often the terminal was restarted for a payment
 	unsent    map[payment.ID]int             // how often the line broke before an owed reversal or refund was sent
 	toSend    map[payment.ID]bool            // begun, and certainly not sent: nobody has to be asked about it
 	sold      []sale                         // approved in the last 24 hours, for the cap
@@ -41,9 +39,10 @@ type lane struct {
 	climbed   climb
 	wasOnline bool // as the events say
 
-	mu      sync.Mutex
-	running *running            // the operation on the terminal now
-	asked   map[payment.ID]bool // looked up since the doubt began
+	mu        sync.Mutex
+	running   *running                 // the operation on the terminal now
+	asked     map[payment.ID]bool      // looked up since the doubt began
+	quietFrom map[payment.ID]time.Time // when the exchange broke, on the monotonic clock
 }
 
 type running struct {
@@ -68,8 +67,9 @@ func newLane(g *Gateway, t Terminal) *lane {
 	return &lane{
 		g: g, cfg: t, log: g.log.With("terminal", t.Name),
 		jobs: make(chan job), woken: make(chan struct{}, 1),
-		quietFrom: map[payment.ID]time.Time{}, said: map[payment.ID]link.Answered{}, answers: map[payment.ID]payment.Outcome{}, deadlines: map[payment.ID]time.Time{},
-		held: map[payment.ID]bool{}, repeats: map[payment.ID]int{}, rungs: map[payment.ID]rungs{}, unsent: map[payment.ID]int{}, toSend: map[payment.ID]bool{}, asked: map[payment.ID]bool{},
+		said: map[payment.ID]link.Answered{}, answers: map[payment.ID]payment.Outcome{}, deadlines: map[payment.ID]time.Time{},
+		held: map[payment.ID]bool{}, repeats: map[payment.ID]int{}, unsent: map[payment.ID]int{}, toSend: map[payment.ID]bool{},
+		quietFrom: map[payment.ID]time.Time{}, asked: map[payment.ID]bool{},
 	}
 }
 
@@ -113,7 +113,7 @@ func (l *lane) run(soft, hard context.Context) {
 			continue
 		}
 		l.away(err)
-		l.climb(soft)
+		_ = l.climb(soft, nil) // there is no connection that it could break
 		l.wait(soft, nil, l.backoff())
 	}
 }

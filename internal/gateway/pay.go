@@ -122,7 +122,7 @@ func (l *lane) execute(hard context.Context, term link.Terminal, rec payment.Rec
 	}
 	if link.Sent(err) {
 		l.log.Warn("exchange broken, outcome not known yet", "id", string(rec.ID), "err", err)
-		l.quietFrom[rec.ID] = time.Now()
+		l.broken(rec.ID)
 		if a, ok := errors.AsType[*link.Answered](err); ok {
 			l.said[rec.ID] = *a
 		}

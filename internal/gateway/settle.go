@@ -126,7 +126,7 @@ func (l *lane) find(soft, hard context.Context, term link.Terminal, rec payment.
 		return l.conclude(hard, term, rec, o)
 	case errors.Is(err, link.ErrInProgress):
 		l.age()
-		return l.revive(soft, term, rec)
+		return l.climb(soft, term)
 	case rec.Operation == payment.Reversal && l.mayRepeat(rec):
 		return l.repeat(soft, hard, term, rec)
 	case rec.Operation == payment.Reconciliation: // it moves no money: say so and go on
@@ -179,8 +179,17 @@ func (l *lane) foundAuthorised(rec payment.Record, o payment.Outcome, err error)
 	return nil
 }
 
+// broken notes that the exchange about a payment has just broken.
+func (l *lane) broken(id payment.ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quietFrom[id] = time.Now()
+}
+
 // quiet is how long ago the last byte of the money command can have been sent.
 func (l *lane) quiet(rec payment.Record) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if t, ok := l.quietFrom[rec.ID]; ok {
 		return time.Since(t)
 	}

@@ -25,7 +25,7 @@ const (
 	EventTerminalLost   EventType = "terminal.offline"
 	EventTerminalReady  EventType = "terminal.online"
 
-	EventTerminalRecovery EventType = "terminal.recovery" // a step for a terminal that stays away
+	EventTerminalRecovery EventType = "terminal.recovery" // a step for a terminal that stays away or hangs
 	EventTerminalChanged  EventType = "terminal.changed"  // its software, serial number or TID is not the one before
 )
 

@@ -28,6 +28,9 @@ func TestAll(t *testing.T) {
 		if _, ok := payment.Exponent(d.Currency); !ok {
 			t.Errorf("%s: the usual currency %q is not in ISO 4217", d.Name, d.Currency)
 		}
+		if _, err := d.Address("/dev/ttyS0"); err != nil {
+			t.Errorf("%s: its line %q: %v", d.Name, d.Line, err)
+		}
 		for _, op := range append(d.Operations, d.Preserving...) {
 			if !op.Known() {
 				t.Errorf("%s: operation %q is not known", d.Name, op)

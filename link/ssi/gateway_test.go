@@ -43,7 +43,8 @@ func newBox(t *testing.T, device string, scripts ...string) *box {
 		b.sims = append(b.sims, sim)
 		opt.Terminals = append(opt.Terminals, gateway.Terminal{
 			Name: name, Device: device, Driver: Driver(), MaxAmount: payment.Money{Minor: 100_000, Currency: "UAH"}, Test: true, Heartbeat: 10 * time.Second,
-			Link: link.Config{Address: "tcp://" + name + ":3000", Currency: "UAH", Settings: defaults(), Dial: pipeTo(sim)},
+			Recovery: gateway.Ladder{Rungs: []gateway.Rung{{Name: "restart-app"}, {Name: "restart", Deep: true}}},
+			Link:     link.Config{Address: "tcp://" + name + ":3000", Currency: "UAH", Settings: defaults(), Dial: pipeTo(sim)},
 		})
 	}
 	if b.g, err = gateway.New(opt); err != nil {

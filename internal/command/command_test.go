@@ -52,7 +52,7 @@ type bookTable struct {
 
 type listTable struct {
 	Limit int    `default:"50" help:"Most."`
-	From  uint64 `help:"First."`
+	From  uint64 `env:"COMMAND_TEST_FROM" default:"3" help:"First."`
 }
 
 type showTable struct {
@@ -139,6 +139,13 @@ func TestEnvironmentGoesBetweenFlagAndDefault(t *testing.T) {
 	}
 	if got, _, _ := parse(t, "mute --socket /flag"); got.Socket != "/flag" {
 		t.Errorf("flag: %q", got.Socket)
+	}
+	if got, _, _ := parse(t, "mute"); got.Book.List.From != 3 {
+		t.Errorf("default of another command: %d", got.Book.List.From)
+	}
+	t.Setenv("COMMAND_TEST_FROM", "9")
+	if got, _, _ := parse(t, "mute"); got.Book.List.From != 9 {
+		t.Errorf("environment of another command: %d", got.Book.List.From)
 	}
 }
 

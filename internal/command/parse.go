@@ -201,6 +201,24 @@ func (r *reading) value(v *value) error {
 	return v.set(text)
 }
 
+// environment sets what the environment has for flags that were not given, also
+// those of other commands: one command looks at what another one is told.
+func (n *node) environment() error {
+	for _, v := range n.flags {
+		if text, ok := os.LookupEnv(v.env); ok && v.env != "" && !v.given {
+			if err := v.set(text); err != nil {
+				return fmt.Errorf("$%s: %w", v.env, err)
+			}
+		}
+	}
+	for _, child := range n.children {
+		if err := child.environment(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // complete takes what is not on the command line from the environment, and
 // looks for what is missing, or too much.
 func (r *reading) complete() error {
@@ -208,6 +226,9 @@ func (r *reading) complete() error {
 		if v.required && !v.given {
 			return fmt.Errorf("expected %q", v.typed())
 		}
+	}
+	if err := r.at.line()[0].environment(); err != nil {
+		return err
 	}
 	var missing []string
 	chosen := map[string]string{}
@@ -218,11 +239,6 @@ func (r *reading) complete() error {
 					return fmt.Errorf("%s and %s can't be used together", other, v.typed())
 				}
 				chosen[v.xor] = v.typed()
-			}
-			if text, ok := os.LookupEnv(v.env); ok && v.env != "" && !v.given {
-				if err := v.set(text); err != nil {
-					return fmt.Errorf("$%s: %w", v.env, err)
-				}
 			}
 			if v.required && !v.given {
 				missing = append(missing, v.assigned())

@@ -60,10 +60,7 @@ func (d *doctorCmd) Run(a *app) error {
 			_ = asJSON(a.Out, f) // the exit status tells the rest
 			return
 		}
-		fmt.Fprintf(a.Out, "%-8s %s: %s: %s\n", f.Level, f.Check, f.Tried, printable(f.Found))
-		if f.Next != "" {
-			fmt.Fprintf(a.Out, "         -> %s\n", f.Next)
-		}
+		f.print(a.Out)
 	}
 	a.examine(say, d.Probe)
 	if n > 0 {

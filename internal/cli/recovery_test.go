@@ -7,8 +7,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+	"periph.io/x/conn/v3/gpio/gpioreg"
+	"periph.io/x/conn/v3/gpio/gpiotest"
 
 	"tillgate/internal/config"
 	"tillgate/link"
@@ -110,6 +116,67 @@ func TestDrain(t *testing.T) {
 	cancel()
 	if err := drain(gone, a); !errors.Is(err, context.Canceled) {
 		t.Errorf("drain at the end of the process gave %v", err)
+	}
+}
+
+// line is a GPIO line that writes down what it is made to be, and for how long.
+type line struct {
+	gpiotest.Pin
+	levels []gpio.Level
+	times  []time.Time
+}
+
+func (l *line) Out(level gpio.Level) error {
+	l.levels, l.times = append(l.levels, level), append(l.times, time.Now())
+	return l.Pin.Out(level)
+}
+
+func newLine(t *testing.T, name string) *line {
+	t.Helper()
+	l := &line{Pin: gpiotest.Pin{N: name, Num: -1}}
+	if err := gpioreg.Register(l); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { gpioreg.Unregister(name) })
+	return l
+}
+
+// The relay cuts for as long as is configured, the reset is a short pulse; a line
+// that is not there is an error of the step.
+func TestLinesOfTheLadder(t *testing.T) {
+	relay, reset := newLine(t, "TEST-RELAY"), newLine(t, "TEST-RESET")
+	a, err := link.ParseAddress("uart:///dev/ttyAMA0?power=!TEST-RELAY&reset=TEST-RESET")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c config.Terminal
+	c.Recovery = config.Recovery{Steps: []string{config.StepRelay, config.StepReset}, PowerOff: config.Duration(300 * time.Millisecond)}
+	for _, r := range ladder(c, a, "none").Rungs {
+		if err := r.Do(t.Context()); err != nil {
+			t.Errorf("%s: %v", r.Name, err)
+		}
+	}
+	for _, x := range []struct {
+		line   *line
+		active gpio.Level
+		least  time.Duration
+	}{{relay, gpio.Low, 300 * time.Millisecond}, {reset, gpio.High, 200 * time.Millisecond}} {
+		if want := []gpio.Level{x.active, !x.active}; !slices.Equal(x.line.levels, want) {
+			t.Errorf("%s was made %v, want %v", x.line.N, x.line.levels, want)
+			continue
+		}
+		if d := x.line.times[1].Sub(x.line.times[0]); d < x.least {
+			t.Errorf("%s was active for %v, want %v", x.line.N, d, x.least)
+		}
+	}
+	gone, err := link.ParseAddress("uart:///dev/ttyAMA0?power=TEST-NONE&reset=TEST-NONE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range ladder(c, gone, "none").Rungs {
+		if err := r.Do(t.Context()); err == nil || !strings.Contains(err.Error(), "GPIO line TEST-NONE: there is no such line") {
+			t.Errorf("%s: got %v", r.Name, err)
+		}
 	}
 }
 

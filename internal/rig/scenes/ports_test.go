@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tillgate/internal/discover"
 	"tillgate/internal/usbip"
 	"tillgate/internal/usbreset"
@@ -188,6 +190,67 @@ func doctors(t *testing.T, port string) {
 	}
 	defer os.Remove(ruled)
 	says(0, "ModemManager, missing udev rules, rights: nothing")
+}
+
+// A sequence that wakes a terminal moves the lines of a real driver's port in its
+// order, and Close drops them.
+func TestWakeSequence(t *testing.T) {
+	inMachine(t)
+	found, _ := filepath.Glob("/sys/bus/pci/devices/0000:00:11.0/tty/tty*")
+	if more, _ := filepath.Glob("/sys/bus/pci/devices/0000:00:11.0/*/*/tty/tty*"); len(found) == 0 {
+		found = more
+	}
+	if len(found) == 0 {
+		t.Log("this machine has no PCI, and so no such port")
+		return
+	}
+	port := "/dev/" + filepath.Base(found[0])
+	watch, err := unix.Open(port, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0) // before it is taken
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(watch)
+	lines := func() string {
+		bits, err := unix.IoctlGetInt(watch, unix.TIOCMGET)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := ""
+		if bits&unix.TIOCM_DTR != 0 {
+			s += "D"
+		}
+		if bits&unix.TIOCM_RTS != 0 {
+			s += "R"
+		}
+		return s
+	}
+	type opened struct {
+		port *serialio.Port
+		err  error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		p, err := serialio.Open(serialio.Options{Path: port, Wake: "dtr-off,500ms,rts-off,500ms,dtr-on,500ms,rts-on"})
+		done <- opened{p, err}
+	}()
+	var seen []string
+	for end := false; !end; time.Sleep(5 * time.Millisecond) {
+		select {
+		case o := <-done:
+			if o.err != nil {
+				t.Fatal(o.err)
+			}
+			defer o.port.Close()
+			end = true
+		default:
+		}
+		if now := lines(); len(seen) == 0 || seen[len(seen)-1] != now {
+			seen = append(seen, now)
+		}
+	}
+	if all := strings.Join(seen, " "); !strings.HasSuffix(all, "DR R  D DR") {
+		t.Errorf("the lines were %q, want both, RTS, none, DTR, both", all)
+	}
 }
 
 // The helper switches a hub's port off and on, as systemd would have it: the

@@ -140,6 +140,11 @@ type Diagnosis struct {
 	Batch    string            `json:"batch,omitempty"`
 	Facts    map[string]string `json:"facts,omitempty"`
 
+	// Inventory is what the protocol tells of the terminal itself, the same at
+	// every look until somebody changes the terminal: a TID that goes by the
+	// merchant is not in it. The gateway fills in its Identity.
+	Inventory payment.Inventory `json:"inventory,omitzero"`
+
 	// Blocked is why the terminal cannot sell although it answers, "" if it
 	// can: [payment.ReasonReconcile] or [payment.ReasonBlocked]. A
 	// reconciliation is still possible.

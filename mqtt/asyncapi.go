@@ -63,7 +63,7 @@ func exampleCommand(v payment.Verb) Envelope {
 		e.From, e.To = 40, 42
 	case payment.VerbReconcile, payment.VerbTotals, payment.VerbDiagnose, payment.VerbRestart:
 		e.Terminal = "pos1"
-	case payment.VerbPause, payment.VerbResume:
+	case payment.VerbPause, payment.VerbResume, payment.VerbAccept:
 		e.Terminal, e.By = "pos1", "Lan"
 	default:
 		e.ID = "p-1"

@@ -162,7 +162,7 @@ func (g *Gateway) control(ctx context.Context, c payment.Command) (payment.Reply
 		return g.resolve(c)
 	case payment.VerbPause, payment.VerbResume:
 		return g.pause(c)
-	case payment.VerbTotals, payment.VerbDiagnose, payment.VerbRestart, payment.VerbPrint:
+	case payment.VerbTotals, payment.VerbDiagnose, payment.VerbRestart, payment.VerbPrint, payment.VerbAccept:
 		return g.question(ctx, c)
 	case payment.VerbUpdate:
 		return g.update(ctx, c)

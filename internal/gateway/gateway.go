@@ -86,6 +86,7 @@ type Gateway struct {
 
 	mu         sync.Mutex
 	away       map[string]string // terminals that do not come back, and what was done
+	swaps      map[string]string // terminals that are not what was accepted, and in what
 	flights    map[payment.ID]*flight
 	lease      *time.Timer // ends a hold
 	controller chan struct{}
@@ -117,7 +118,7 @@ func New(opt Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		opt: opt, journal: opt.Journal, log: opt.Log, started: time.Now(),
-		byName: map[string]*lane{}, devices: map[string]chan struct{}{}, flights: map[payment.ID]*flight{}, away: map[string]string{},
+		byName: map[string]*lane{}, devices: map[string]chan struct{}{}, flights: map[payment.ID]*flight{}, away: map[string]string{}, swaps: map[string]string{},
 		controller: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	if opt.Notices {

@@ -25,6 +25,7 @@ type lane struct {
 
 	identity  string                         // of the terminal, as it says itself
 	blocked   payment.Reason                 // why it cannot sell, as it says itself
+	stock     payment.Inventory              // what it is, as it said last
 	said      map[payment.ID]link.Answered   // what the terminal answered when the exchange broke, if it was no outcome
 	answers   map[payment.ID]payment.Outcome // answers that the journal would not take yet
 	deadlines map[payment.ID]time.Time       // of fulfilment
@@ -178,6 +179,7 @@ func (l *lane) identify(ctx context.Context, term link.Terminal) error {
 	}
 	l.identity, l.blocked = diagnosis.Identity, diagnosis.Blocked
 	l.show(func(t *payment.TerminalStatus) { t.Identity = diagnosis.Identity })
+	l.takeStock(diagnosis)
 	l.g.findTwins()
 	return nil
 }

@@ -109,6 +109,9 @@ func (l *lane) heartbeat(ctx context.Context, term link.Terminal) error {
 	defer cancel()
 	diagnosis, err := d.Diagnose(ctx)
 	l.blocked = diagnosis.Blocked
+	if err == nil {
+		l.takeStock(diagnosis)
+	}
 	return err
 }
 
@@ -121,6 +124,10 @@ func (l *lane) serveJob(soft, hard context.Context, term link.Terminal, j job) e
 	if j.cmd.Verb == payment.VerbDispense {
 		return l.grant(soft, term, j)
 	}
+	if j.cmd.Verb == payment.VerbAccept {
+		l.accept(j)
+		return nil
+	}
 	return l.question(soft, term, j)
 }
 
@@ -130,6 +137,10 @@ func (l *lane) serveJob(soft, hard context.Context, term link.Terminal, j job) e
 func (l *lane) unready(ctx context.Context, term link.Terminal, j job) error {
 	if j.cmd.Verb == payment.VerbDispense {
 		return l.grant(ctx, nil, j)
+	}
+	if j.cmd.Verb == payment.VerbAccept {
+		l.accept(j)
+		return nil
 	}
 	if term != nil && l.harmless(j.cmd) {
 		return l.question(ctx, term, j)

@@ -33,13 +33,14 @@ const (
 	VerbReplay    Verb = "replay"  // events From to To again
 	VerbResolve   Verb = "resolve" // a person ends a doubt
 	VerbUpdate    Verb = "update"  // fetch a signed bundle and install it when nobody is paying
+	VerbAccept    Verb = "accept"  // a terminal is what it says now: software, serial number, TID
 )
 
 // Verbs lists every verb.
 func Verbs() []Verb {
 	return []Verb{
 		VerbPurchase, VerbRefund, VerbReversal, VerbPreauthorization, VerbCompletion, VerbCashAdvance, VerbDeposit, VerbServicePayment, VerbBalance, VerbCardAcquisition,
-		VerbDispense, VerbCommit, VerbRollback, VerbAbort, VerbLookup, VerbReconcile, VerbTotals, VerbDiagnose, VerbPrint, VerbRestart, VerbPause, VerbResume, VerbReplay, VerbResolve, VerbUpdate,
+		VerbDispense, VerbCommit, VerbRollback, VerbAbort, VerbLookup, VerbReconcile, VerbTotals, VerbDiagnose, VerbPrint, VerbRestart, VerbPause, VerbResume, VerbReplay, VerbResolve, VerbUpdate, VerbAccept,
 	}
 }
 
@@ -64,8 +65,8 @@ type Command struct {
 	Request
 
 	Result Result `json:"result,omitempty"` // resolve: approved, declined, failed or reversed
-	By     string `json:"by,omitempty"`     // resolve, pause, resume: who
-	Reason string `json:"reason,omitempty"` // resolve, pause, rollback: why
+	By     string `json:"by,omitempty"`     // resolve, pause, resume, accept: who
+	Reason string `json:"reason,omitempty"` // resolve, pause, rollback, accept: why
 	Force  bool   `json:"force,omitempty"`  // resolve as not paid without a lookup since the doubt began
 
 	Host     bool      `json:"host,omitempty"`     // diagnose: the way to the host too

@@ -25,6 +25,7 @@ const (
 	EventTerminalReady  EventType = "terminal.online"
 
 	EventTerminalRecovery EventType = "terminal.recovery" // a step for a terminal that stays away or hangs
+	EventTerminalChanged  EventType = "terminal.changed"  // its software, serial number or TID is not the one before
 )
 
 // Event is something that the journal announces, once durable, to everybody.

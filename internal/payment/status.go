@@ -42,9 +42,13 @@ type TerminalStatus struct {
 	Reasons  []Reason `json:"reasons"`
 	Payment  ID       `json:"payment,omitempty"` // being served or unsettled
 	Identity string   `json:"identity,omitempty"`
-	Error    string   `json:"error,omitempty"`  // why it is offline
-	Paused   string   `json:"paused,omitempty"` // who paused it, and why
-	Test     bool     `json:"test,omitempty"`
+
+	Inventory Inventory  `json:"inventory,omitzero"` // what it is, as it said last
+	Paired    *Inventory `json:"paired,omitempty"`   // what it was when a person last accepted it, if that differs
+
+	Error  string `json:"error,omitempty"`  // why it is offline
+	Paused string `json:"paused,omitempty"` // who paused it, and why
+	Test   bool   `json:"test,omitempty"`
 }
 
 // AlertCode is a condition that a person should look at.
@@ -68,7 +72,7 @@ const (
 	AlertListener     AlertCode = "listener-offline"  // the notification listener cannot have its address
 	AlertNotice       AlertCode = "notice-unreadable" // somebody who has the keys tells what nobody here understands; until a restart
 	AlertFirmware     AlertCode = "firmware-failed"
-	AlertChanged      AlertCode = "terminal-changed"
+	AlertChanged      AlertCode = "terminal-changed" // another software, serial number or TID than the accepted one
 )
 
 // Alert is raised until it is cleared.

@@ -21,7 +21,6 @@ type machine struct {
 	kernel  string // the package that names it
 	goarch  string
 	goarm   string
-	cc      string
 	qemu    []string // with the console on standard output
 	console string   // of the kernel
 	args    string   // further words for the kernel
@@ -58,23 +57,23 @@ var pciConsole = []string{"-chardev", "stdio,id=console", "-device", "pci-serial
 // machines: the first is the quick one.
 var machines = []machine{
 	{
-		name: "amd64", debian: "amd64", kernel: "linux-image-amd64", goarch: "amd64", cc: "x86_64-linux-gnu-gcc",
+		name: "amd64", debian: "amd64", kernel: "linux-image-amd64", goarch: "amd64",
 		qemu: []string{"qemu-system-x86_64", "-M", "pc", "-cpu", "max", "-m", "512", "-serial", "stdio"}, console: "ttyS0",
 		args: "8250.nr_uarts=8", cables: near8250, modules: pciModules,
 	},
 	{
-		name: "arm64", debian: "arm64", kernel: "linux-image-arm64", goarch: "arm64", cc: "aarch64-linux-gnu-gcc",
+		name: "arm64", debian: "arm64", kernel: "linux-image-arm64", goarch: "arm64",
 		qemu: append([]string{"qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", "512"}, pciConsole...), console: "ttyS0",
 		args: "8250.nr_uarts=8", cables: nearPL011, modules: pciModules,
 	},
 	{
-		name: "armv7", debian: "armhf", kernel: "linux-image-armmp", goarch: "arm", goarm: "7", cc: "arm-linux-gnueabihf-gcc",
+		name: "armv7", debian: "armhf", kernel: "linux-image-armmp", goarch: "arm", goarm: "7",
 		qemu: append([]string{"qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15", "-m", "512"}, pciConsole...), console: "ttyS0",
 		args: "8250.nr_uarts=8", cables: nearPL011, modules: pciModules,
 	},
 	{
 		// A Raspberry Pi Zero has no PCI, and QEMU's has no power management.
-		name: "armv6", debian: "armel", kernel: "linux-image-rpi", goarch: "arm", goarm: "6", cc: "arm-linux-gnueabi-gcc",
+		name: "armv6", debian: "armel", kernel: "linux-image-rpi", goarch: "arm", goarm: "6",
 		qemu: []string{"qemu-system-arm", "-M", "raspi0", "-serial", "stdio"}, console: "ttyAMA0,115200",
 		args:    "initcall_blacklist=bcm2835_power_driver_init,bcm2835_pm_driver_init",
 		dtb:     "usr/lib/linux-image-*/bcm2835-rpi-zero.dtb",

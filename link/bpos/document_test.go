@@ -3,7 +3,6 @@ package bpos
 import (
 	"maps"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -12,32 +11,9 @@ import (
 	"testing"
 
 	"tillgate/link/bpos/bridge"
+	"tillgate/link/linktest"
 	"tillgate/link/tmaster"
 )
-
-var page = filepath.Join("..", "..", "docs", "protocols", "bpos.md")
-
-// table reads the rows of the table whose header begins with head.
-func table(t *testing.T, head string) (rows [][]string) {
-	t.Helper()
-	b, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, ok := strings.Cut(string(b), "\n| "+head)
-	if !ok {
-		t.Fatalf("no table %q", head)
-	}
-	text, _, _ = strings.Cut(text, "\n\n")
-	for _, line := range strings.Split(text, "\n")[2:] {
-		var row []string
-		for _, cell := range strings.Split(strings.TrimSuffix(strings.TrimPrefix(line, "|"), "|"), "|") {
-			row = append(row, strings.Trim(strings.TrimSpace(cell), "`"))
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
 
 // listed are the names of document 001's list, in lower case: the guide spells
 // some otherwise, and COM does not care.
@@ -63,11 +39,12 @@ func listed(t *testing.T) (methods, properties map[string]string) {
 // TestDocument holds the page about this protocol, the code and the documents to
 // each other.
 func TestDocument(t *testing.T) {
+	page := linktest.ReadPage(t, "bpos", "*_test.go", "bridge/*_test.go", "bridge/*/*_test.go")
 	methods, properties := listed(t)
 	com := strings.Fields("QueryInterface AddRef Release GetTypeInfoCount GetTypeInfo GetIDsOfNames Invoke")
 	t.Run("methods", func(t *testing.T) {
 		rows := map[string][]string{}
-		for _, row := range table(t, "method | list |") {
+		for _, row := range page.Rows(t, "method | list |") {
 			rows[row[0]] = row
 			m, ok := bridge.FindMethod(row[0])
 			old := methods[strings.ToLower(row[0])] != ""
@@ -106,7 +83,7 @@ func TestDocument(t *testing.T) {
 	})
 	t.Run("properties", func(t *testing.T) {
 		rows := map[string][]string{}
-		for _, row := range table(t, "property | list |") {
+		for _, row := range page.Rows(t, "property | list |") {
 			rows[row[0]] = row
 			p, ok := bridge.FindProperty(row[0])
 			switch {
@@ -133,7 +110,7 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("errors of the line", func(t *testing.T) {
-		for _, row := range table(t, "error | meaning |") {
+		for _, row := range page.Rows(t, "error | meaning |") {
 			c := bridge.Refusal{Fault: bridge.Fault(row[0])}
 			if (row[2] == "no") != (c.Fault != bridge.FaultFailed) {
 				t.Errorf("%s: %s", row[0], row[2])
@@ -142,7 +119,7 @@ func TestDocument(t *testing.T) {
 	})
 	t.Run("codes", func(t *testing.T) {
 		left := maps.Clone(terminalCodes)
-		for _, row := range table(t, "ResponseCode | meaning |") {
+		for _, row := range page.Rows(t, "ResponseCode | meaning |") {
 			code, err := strconv.ParseInt(row[0], 10, 64)
 			if got := judge(code).String(); err != nil || got != row[2] {
 				t.Errorf("%s: got %s, the page says %s", row[0], got, row[2])
@@ -153,7 +130,7 @@ func TestDocument(t *testing.T) {
 			t.Errorf("%d has no row", code)
 		}
 		known := maps.Clone(statuses)
-		for _, row := range table(t, "LastStatMsgCode | guide |") {
+		for _, row := range page.Rows(t, "LastStatMsgCode | guide |") {
 			code, _ := strconv.ParseInt(row[0], 10, 64)
 			if s, ok := known[code]; !ok || string(s.stage) != row[2] {
 				t.Errorf("status %s: got %q, the page says %q", row[0], s.stage, row[2])
@@ -161,7 +138,7 @@ func TestDocument(t *testing.T) {
 			delete(known, code)
 		}
 		terms := maps.Clone(termStatuses)
-		for _, row := range table(t, "TermStatus | guide |") {
+		for _, row := range page.Rows(t, "TermStatus | guide |") {
 			code, _ := strconv.ParseInt(row[0], 10, 64)
 			if s, ok := terms[code]; !ok || string(s.blocked) != row[2] {
 				t.Errorf("TermStatus %s: got %q, the page says %q", row[0], s.blocked, row[2])
@@ -173,38 +150,14 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("settings", func(t *testing.T) {
-		var rows, fields []string
-		for _, row := range table(t, "setting | default |") {
-			rows = append(rows, row[0])
-		}
-		for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-			fields = append(fields, f.Tag.Get("yaml"))
-		}
-		if !slices.Equal(rows, fields) {
-			t.Errorf("the page has %v, the profile %v", rows, fields)
-		}
+		page.Settings(t, "setting | default |", reflect.TypeFor[Settings]())
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		g := tmaster.Grammar(simFeatures, true)
-		left := map[string]bool{}
-		for name := range maps.Keys(g.Outcomes) {
-			left[name] = true
-		}
-		for name := range maps.Keys(g.Features) {
-			left[name] = true
-		}
-		for _, row := range table(t, "behaviour | what") {
-			name, _, _ := strings.Cut(row[0], "[")
-			if _, err := g.Parse([]string{name}); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			delete(left, name)
-		}
-		for name := range left {
-			t.Errorf("%s has no row", name)
-		}
+		linktest.Behaviours(t, page, "behaviour | what", tmaster.Grammar(simFeatures, true))
 	})
-	t.Run("the tests exist", checkTests)
+	t.Run("the tests exist", func(t *testing.T) {
+		page.Tests(t, "method | list |", "property | list |", "question | what proves", "question | what is done")
+	})
 }
 
 // arguments are the names in a cell: "name, name (a limit)".
@@ -216,37 +169,4 @@ func arguments(cell string) (names []string) {
 		}
 	}
 	return names
-}
-
-func checkTests(t *testing.T) {
-	var source strings.Builder
-	for _, pattern := range []string{"*_test.go", "bridge/*_test.go", "bridge/*/*_test.go"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source.Write(b)
-		}
-	}
-	b, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(b), -1) {
-		if !strings.Contains(source.String(), "func "+name+"(") {
-			t.Errorf("%s does not exist", name)
-		}
-	}
-	for _, head := range []string{"method | list |", "property | list |", "question | what proves", "question | what is done"} {
-		for _, row := range table(t, head) {
-			if !strings.HasPrefix(row[len(row)-1], "Test") {
-				t.Errorf("%s: no test is named", row[0])
-			}
-		}
-	}
 }

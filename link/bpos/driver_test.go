@@ -208,6 +208,9 @@ func TestReports(t *testing.T) {
 func TestDiagnosis(t *testing.T) {
 	inWorld(t, []string{"ended:1003", "approve"}, nil, func(t *testing.T, w *world) {
 		d, err := w.term.Diagnose(t.Context())
+		if d.Inventory.Software != "TE7E118" {
+			t.Errorf("software: got %q", d.Inventory.Software)
+		}
 		if err != nil || d.Identity == "" || d.Blocked != "" || d.Facts["bridge"] != "simulator" || d.Facts["library"] != "simulated" || !strings.HasPrefix(d.Facts["info"], "TE7E118 ") {
 			t.Errorf("got %+v, %v", d, err)
 		}

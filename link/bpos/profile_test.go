@@ -196,6 +196,9 @@ func TestCodes(t *testing.T) {
 			t.Errorf("identity: got %q, want %q", got, want)
 		}
 	}
+	if got := softwareOf(guide.TerminalInfo_samples[0]); got != "TE7E118" {
+		t.Errorf("software: got %q", got)
+	}
 	if got := identityOf("one word"); got != "word" {
 		t.Errorf("got %q", got)
 	}

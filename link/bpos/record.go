@@ -203,3 +203,11 @@ func identityOf(info string) string {
 	id, _, _ := strings.Cut(info, "/")
 	return strings.TrimSpace(id)
 }
+
+// softwareOf is the version of the software in the same text.
+func softwareOf(info string) string {
+	if software, _, ok := strings.Cut(info, " "); ok {
+		return software
+	}
+	return ""
+}

@@ -87,7 +87,7 @@ func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 	if err != nil {
 		return d, err
 	}
-	d.Identity, d.Facts["info"] = t.identity, info
+	d.Identity, d.Facts["info"], d.Inventory.Software = t.identity, info, softwareOf(info)
 	for k, v := range d.Facts {
 		if v == "" {
 			delete(d.Facts, k)

@@ -3,14 +3,11 @@ package ecrvn
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
+
+	"tillgate/link/linktest"
 )
 
 // documented are the keys that the document lists or describes. Those that only
@@ -20,35 +17,12 @@ var documented = strings.Fields(`answer.requestId answer.clientId answer.command
 	transInfo.returnCode transInfo.tid transInfo.mid transInfo.currencyCode transInfo.batchNo transInfo.receiptNo transInfo.cardType
 	transInfo.cardholder transInfo.cardInput transInfo.posSerial transInfo.transName transInfo.transStatus`)
 
-// table reads the rows of the table in docs/protocols/ecrvn.md whose header
-// begins with head. A bar that is escaped belongs to its cell.
-func table(t *testing.T, head string) (rows [][]string) {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "protocols", "ecrvn.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, ok := strings.Cut(string(b), "\n| "+head)
-	if !ok {
-		t.Fatalf("no table %q", head)
-	}
-	text, _, _ = strings.Cut(text, "\n\n")
-	for _, line := range strings.Split(text, "\n")[2:] {
-		line = strings.ReplaceAll(line, `\|`, "\x00")
-		var row []string
-		for _, cell := range strings.Split(strings.Trim(line, "| "), "|") {
-			row = append(row, strings.Trim(strings.TrimSpace(strings.ReplaceAll(cell, "\x00", "|")), "`"))
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
 // TestDocument holds the page about this protocol and the code to each other.
 func TestDocument(t *testing.T) {
+	page := linktest.ReadPage(t, "ecrvn")
 	t.Run("every key has a row", func(t *testing.T) {
 		have := map[string]bool{}
-		for _, row := range table(t, "key | in |") {
+		for _, row := range page.Rows(t, "key | in |") {
 			name := row[1] + "." + row[0]
 			if have[name] {
 				t.Errorf("%s has two rows", name)
@@ -62,12 +36,12 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("the decoder does what the row says", func(t *testing.T) {
-		for _, row := range table(t, "key | in |") {
+		for _, row := range page.Rows(t, "key | in |") {
 			checkKey(t, row[0], row[1], row[3])
 		}
 	})
 	t.Run("codes", func(t *testing.T) {
-		for _, row := range table(t, "status | returnCode |") {
+		for _, row := range page.Rows(t, "status | returnCode |") {
 			for i := range row[:3] {
 				row[i] = strings.TrimPrefix(row[i], "none")
 			}
@@ -80,65 +54,13 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("settings", func(t *testing.T) {
-		var rows, fields []string
-		for _, row := range table(t, "setting | default |") {
-			rows = append(rows, row[0])
-		}
-		for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-			if f.Name != "Web" {
-				fields = append(fields, f.Tag.Get("yaml"))
-			}
-		}
-		for _, f := range reflect.VisibleFields(reflect.TypeFor[Web]()) {
-			fields = append(fields, "web."+f.Tag.Get("yaml"))
-		}
-		if !slices.Equal(rows, fields) {
-			t.Errorf("the page has %v, the profile %v", rows, fields)
-		}
+		page.Settings(t, "setting | default |", reflect.TypeFor[Settings]())
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		left := maps.Clone(grammar().Outcomes)
-		maps.Copy(left, grammar().Features)
-		for _, row := range table(t, "behaviour | what") {
-			name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
-			if _, err := grammar().Parse([]string{name}); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			delete(left, name)
-		}
-		for name := range left {
-			t.Errorf("%s has no row", name)
-		}
+		linktest.Behaviours(t, page, "behaviour | what", grammar())
 	})
 	t.Run("the tests exist", func(t *testing.T) {
-		var source strings.Builder
-		files, err := filepath.Glob("*_test.go")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source.Write(b)
-		}
-		page, err := os.ReadFile(filepath.Join("..", "..", "docs", "protocols", "ecrvn.md"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(page), -1) {
-			if !strings.Contains(source.String(), "func "+name+"(") {
-				t.Errorf("%s does not exist", name)
-			}
-		}
-		for _, head := range []string{"key | in |", "limit | document |", "question | what", "operation | command |"} {
-			for _, row := range table(t, head) {
-				if !strings.HasPrefix(row[len(row)-1], "Test") {
-					t.Errorf("%s: no test is named", row[0])
-				}
-			}
-		}
+		page.Tests(t, "key | in |", "limit | document |", "question | what", "operation | command |")
 	})
 }
 

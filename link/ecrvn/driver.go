@@ -91,11 +91,11 @@ func connect(ctx context.Context, c link.Config, s *Settings, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	return newStream(conn, s.IdleGap, log), nil
+	return newSerial(conn, s.IdleGap, log), nil
 }
 
 // Close ends the connection and wakes a running Execute.
-func (t *terminal) Close() error { return t.line.close() }
+func (t *terminal) Close() error { return t.line.Close() }
 
 // wireID is what the terminal gets to see of an attempt.
 func (s *Settings) wireID(attempt string) string {
@@ -227,7 +227,7 @@ func (t *terminal) hand(d link.Dialogue) {
 
 // collect takes in late answers; the oldest go when there are too many.
 func (t *terminal) collect() {
-	for _, a := range t.line.late() {
+	for _, a := range t.line.Late() {
 		t.keep(a)
 	}
 }

@@ -224,3 +224,25 @@ func (l *breakingLine) exchange(ctx context.Context, c call) (bool, error) {
 	}
 	return l.line.exchange(ctx, c)
 }
+
+// TestInventory: what the terminal says of itself is the serial number and the
+// TID of its answers; this protocol has no word for the software.
+func TestInventory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "approve")
+		term := r.open()
+		tx := r.purchase(term, "B")
+		o, err := term.Execute(t.Context(), tx, link.Dialogue{})
+		if err != nil || o.Result != payment.Approved {
+			t.Fatalf("got %+v, %v", o, err)
+		}
+		d, err := term.Diagnose(t.Context())
+		want := payment.Inventory{Serial: o.Reference.Serial, TID: o.Reference.TID}
+		if err != nil || want.Serial == "" || want.TID == "" || d.Inventory != want {
+			t.Errorf("got %+v, %v, want %+v", d.Inventory, err, want)
+		}
+		term.Close()
+		r.sim.Close()
+		synctest.Wait()
+	})
+}

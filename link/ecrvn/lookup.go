@@ -279,7 +279,7 @@ func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 	if err != nil {
 		return link.Diagnosis{}, err
 	}
-	d := link.Diagnosis{Identity: f.identity(), Batch: f.batchNo, Facts: map[string]string{}}
+	d := link.Diagnosis{Identity: f.identity(), Batch: f.batchNo, Facts: map[string]string{}, Inventory: payment.Inventory{Serial: f.posSerial, TID: f.tid}}
 	for k, v := range map[string]string{
 		"serial": f.posSerial, "tid": f.tid, "mid": f.mid,
 		"last_receipt": f.receiptNo, "last_stan": f.stan, "last_time": f.time, "last_type": f.transType,

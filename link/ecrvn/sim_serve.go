@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 const (
@@ -108,7 +109,7 @@ func (s *Simulator) speak(rep reply, ok bool) {
 		return
 	}
 	if len(rep.say) > 0 {
-		c.SetWriteDeadline(time.Now().Add(writeTimeout))
+		c.SetWriteDeadline(time.Now().Add(stream.WriteTimeout))
 		if _, err := c.Write(rep.say); err != nil {
 			s.log.Debug("simulated terminal cannot answer", "err", err)
 		}

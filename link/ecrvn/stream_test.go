@@ -10,13 +10,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tillgate/link/stream"
 )
 
 // talk is a stream whose other end is in the hands of the test.
-func talk(t *testing.T) (s *stream, far net.Conn) {
+func talk(t *testing.T) (s serial, far net.Conn) {
 	near, far := net.Pipe()
-	s = newStream(near, 500*time.Millisecond, slog.New(slog.DiscardHandler))
-	t.Cleanup(func() { s.close(); far.Close() })
+	s = newSerial(near, 500*time.Millisecond, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { s.Close(); far.Close() })
 	return s, far
 }
 
@@ -53,7 +55,7 @@ func TestSlowLine(t *testing.T) {
 				far.Write([]byte(say("B")))
 				synctest.Wait()
 				got := ""
-				for _, a := range s.late() {
+				for _, a := range s.Late() {
 					got += a.requestID
 				}
 				if got != c.want+"B" {
@@ -72,7 +74,7 @@ func TestManyLate(t *testing.T) {
 			far.Write([]byte(say(fmt.Sprint(i))))
 		}
 		synctest.Wait()
-		all := s.late()
+		all := s.Late()
 		if len(all) != maxLate || all[maxLate-1].requestID != fmt.Sprint(3*maxLate-1) {
 			t.Errorf("got %d, the last of them %+v", len(all), all[len(all)-1])
 		}
@@ -117,7 +119,7 @@ func TestSilence(t *testing.T) {
 		}()
 		began := time.Now()
 		sent, err := s.exchange(t.Context(), call{query: "x", within: time.Minute, take: func(a answer) bool { return false }})
-		if !sent || !errors.Is(err, errSilent) || time.Since(began) != time.Minute {
+		if !sent || !errors.Is(err, stream.ErrSilent) || time.Since(began) != time.Minute {
 			t.Errorf("got %v, %v after %v", sent, err, time.Since(began))
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"tillgate/link/frame"
+	"tillgate/link/stream"
 )
 
 const dialTimeout = 5 * time.Second
@@ -108,7 +109,7 @@ func (w Web) pin() ([32]byte, error) {
 	return sha256.Sum256(c.Raw), nil
 }
 
-func (w *web) late() []answer { return nil }
+func (w *web) Late() []answer { return nil }
 
 func (w *web) exchange(ctx context.Context, c call) (sent bool, err error) {
 	text, req, err := w.render(c.query)
@@ -147,7 +148,7 @@ func cause(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errSilent
+		return stream.ErrSilent
 	}
 	return err
 }
@@ -204,7 +205,7 @@ func (w *web) open(ctx context.Context) (net.Conn, error) {
 	return secure, nil
 }
 
-// hold makes the connection one that close can end.
+// hold makes the connection one that Close can end.
 func (w *web) hold(conn net.Conn) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -222,7 +223,7 @@ func (w *web) drop(conn net.Conn) {
 	conn.Close()
 }
 
-func (w *web) close() error {
+func (w *web) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true

@@ -23,6 +23,7 @@ import (
 	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/link/linktest"
+	"tillgate/link/stream"
 )
 
 // webRig is a simulator behind an HTTP server on loopback.
@@ -179,7 +180,7 @@ func TestWebResponses(t *testing.T) {
 			t.Fatal(err)
 		}
 		sent, err := w.exchange(t.Context(), call{query: "rqt=A|B&cmd=last_trans", within: 5 * time.Second, take: func(answer) bool { return true }})
-		if err == nil || !sent || errors.Is(err, errSilent) {
+		if err == nil || !sent || errors.Is(err, stream.ErrSilent) {
 			t.Errorf("%s: got %v, %v, want an error at once, after sending", path, sent, err)
 		}
 	}
@@ -245,7 +246,7 @@ func TestWebClose(t *testing.T) {
 	told := make(chan struct{})
 	go func() { <-told; term.Close() }()
 	_, err = term.Execute(t.Context(), tx, link.Dialogue{Progress: func(payment.Stage, payment.VendorCode) { close(told) }})
-	if err == nil || !link.Sent(err) || errors.Is(err, errSilent) {
+	if err == nil || !link.Sent(err) || errors.Is(err, stream.ErrSilent) {
 		t.Errorf("got %v, want an error after sending", err)
 	}
 	if _, err := term.Execute(t.Context(), tx, link.Dialogue{}); err == nil || link.Sent(err) {

@@ -26,6 +26,7 @@ func Run(t *testing.T, s Subject) {
 	t.Run("reversal", func(t *testing.T) { s.profiles(t, reversal) })
 	t.Run("reconciliation", func(t *testing.T) { s.profiles(t, reconciliation) })
 	t.Run("abort", func(t *testing.T) { s.profiles(t, abort) })
+	t.Run("inventory", func(t *testing.T) { s.profiles(t, inventory) })
 	t.Run("close", func(t *testing.T) { s.profiles(t, closing) })
 	t.Run("shutdown", func(t *testing.T) { s.profiles(t, shutdown) })
 	t.Run("hostile line", func(t *testing.T) { s.profiles(t, hostile) })

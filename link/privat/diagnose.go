@@ -52,7 +52,7 @@ func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 	if t.waited || facts["status"] == stageCashier {
 		facts["advice"] = waitsForKey
 	}
-	d := link.Diagnosis{Identity: t.identity, Facts: facts}
+	d := link.Diagnosis{Identity: t.identity, Facts: facts, Inventory: payment.Inventory{Model: facts["model"], Software: softwareOf(facts["version"])}}
 	if t.full != nil {
 		d.Blocked = payment.ReasonReconcile
 	}

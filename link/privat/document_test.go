@@ -4,18 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"tillgate/link/linktest"
 	"tillgate/link/tmaster"
 )
-
-var page = filepath.Join("..", "..", "docs", "protocols", "privat.md")
 
 // documented are the parameters of answers that the document prints or
 // describes; those of the samples are added by the test.
@@ -24,33 +20,12 @@ var documented = strings.Fields(`amount approvalCode captureReference cardExpiry
 	bankAcquirer paymentSystem subMerchant code hash track2 track3 version balance amountOfParts agreementNum amountCash result resultCashback pinblock
 	pinblockNew PhoneNumber OTPpassword msgType LastResult LastStatMsgCode LastStatMsgDescription vendor model discountName`)
 
-// table reads the rows of the table whose header begins with head.
-func table(t *testing.T, head string) (rows [][]string) {
-	t.Helper()
-	b, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, ok := strings.Cut(string(b), "\n| "+head)
-	if !ok {
-		t.Fatalf("no table %q", head)
-	}
-	text, _, _ = strings.Cut(text, "\n\n")
-	for _, line := range strings.Split(text, "\n")[2:] {
-		var row []string
-		for _, cell := range strings.Split(strings.TrimSuffix(strings.TrimPrefix(line, "|"), "|"), "|") {
-			row = append(row, strings.Trim(strings.TrimSpace(cell), "`"))
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
 // TestDocument holds the page about this protocol and the code to each other.
 func TestDocument(t *testing.T) {
+	page := linktest.ReadPage(t, "privat")
 	t.Run("every member has a row", func(t *testing.T) {
 		have := map[string]bool{}
-		for _, row := range table(t, "key | in |") {
+		for _, row := range page.Rows(t, "key | in |") {
 			if have[row[0]] {
 				t.Errorf("%s has two rows", row[0])
 			}
@@ -65,7 +40,7 @@ func TestDocument(t *testing.T) {
 	})
 	t.Run("codes", func(t *testing.T) {
 		seen := map[string]bool{}
-		for _, row := range table(t, "responseCode | error |") {
+		for _, row := range page.Rows(t, "responseCode | error |") {
 			code := strings.TrimPrefix(row[0], "none")
 			seen[code] = true
 			for _, method := range []string{methodPurchase, methodPreauth} {
@@ -85,7 +60,7 @@ func TestDocument(t *testing.T) {
 	})
 	t.Run("methods", func(t *testing.T) {
 		var cells []string
-		for _, row := range table(t, "operation | method |") {
+		for _, row := range page.Rows(t, "operation | method |") {
 			cells = append(cells, row[1])
 		}
 		all := strings.Join(cells, " ")
@@ -105,71 +80,14 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("settings", func(t *testing.T) {
-		var rows, fields []string
-		for _, row := range table(t, "setting | default |") {
-			rows = append(rows, row[0])
-		}
-		for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-			fields = append(fields, f.Tag.Get("yaml"))
-		}
-		if !slices.Equal(rows, fields) {
-			t.Errorf("the page has %v, the profile %v", rows, fields)
-		}
+		page.Settings(t, "setting | default |", reflect.TypeFor[Settings]())
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		g := tmaster.Grammar(simFeatures, false)
-		left := slices.Concat(slices.Collect(maps.Keys(g.Outcomes)), slices.Collect(maps.Keys(g.Features)))
-		for _, row := range table(t, "behaviour | what") {
-			name, _, _ := strings.Cut(row[0], "[")
-			if !slices.Contains(left, name) {
-				t.Errorf("%s is none, or has two rows", name)
-			}
-			left = slices.DeleteFunc(left, func(s string) bool { return s == name })
-			if _, err := g.Parse([]string{name}); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			takes := false
-			for _, arg := range []string{"05", "1004", "1", "1s", "x"} {
-				_, err := g.Parse([]string{name + ":" + arg})
-				takes = takes || err == nil
-			}
-			if takes != strings.Contains(row[0], "[") {
-				t.Errorf("%s: the page is wrong about its argument", name)
-			}
-		}
-		for _, name := range left {
-			t.Errorf("%s has no row", name)
-		}
+		linktest.Behaviours(t, page, "behaviour | what", tmaster.Grammar(simFeatures, false))
 	})
-	t.Run("the tests exist", checkTests)
-}
-
-func checkTests(t *testing.T) {
-	var source strings.Builder
-	files, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range append(files, page) {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source.Write(b)
-	}
-	all := source.String()
-	for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(all[strings.LastIndex(all, "# privat: "):], -1) {
-		if !strings.Contains(all, "func "+name+"(") {
-			t.Errorf("%s does not exist", name)
-		}
-	}
-	for _, head := range []string{"key | in |", "limit | document |", "question | what", "operation | method |"} {
-		for _, row := range table(t, head) {
-			if !strings.HasPrefix(row[len(row)-1], "Test") {
-				t.Errorf("%s: no test is named", row[0])
-			}
-		}
-	}
+	t.Run("the tests exist", func(t *testing.T) {
+		page.Tests(t, "key | in |", "limit | document |", "question | what", "operation | method |")
+	})
 }
 
 // sampleKeys are the parameters of the document's messages that are answers.

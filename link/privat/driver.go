@@ -9,6 +9,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // Driver is this protocol, for the list of drivers.
@@ -35,7 +36,7 @@ func Driver() link.Driver {
 
 // terminal is one open connection. One goroutine owns it.
 type terminal struct {
-	line     *stream
+	line     *stream.Stream[answer]
 	settings *Settings
 	currency string
 	longest  time.Duration
@@ -79,7 +80,7 @@ var (
 )
 
 // Close ends the connection and wakes a running Execute.
-func (t *terminal) Close() error { return t.line.close() }
+func (t *terminal) Close() error { return t.line.Close() }
 
 // The answers of a terminal that are none. The connection is in order.
 var (
@@ -111,9 +112,9 @@ func (t *terminal) askWithin(ctx context.Context, r request, bytes []byte, withi
 	}
 	var got answer
 	var refused error
-	sent, err := t.line.write(ctx, bytes)
+	sent, err := t.line.Write(ctx, bytes, stream.WriteTimeout)
 	if err == nil {
-		err = t.line.wait(ctx, within, func(a answer) bool {
+		err = t.line.Wait(ctx, within, func(a answer) bool {
 			switch {
 			case moves(a.method):
 				t.keep(a)
@@ -141,7 +142,7 @@ func (t *terminal) askWithin(ctx context.Context, r request, bytes []byte, withi
 
 // collect takes in what came while nobody waited.
 func (t *terminal) collect() {
-	for _, a := range t.line.late() {
+	for _, a := range t.line.Late() {
 		if moves(a.method) {
 			t.keep(a)
 		}

@@ -259,7 +259,7 @@ func TestBusy(t *testing.T) {
 		if _, err := r.try(term, payment.Purchase, 500, none); payment.ReasonOf(err) != payment.ReasonBusy {
 			t.Errorf("a baseline: got %v, want a refusal", err)
 		}
-		if d, err := term.Diagnose(t.Context()); err != nil || d.Facts["last_result"] != "2" || d.Facts["model"] != "iCT220" {
+		if d, err := term.Diagnose(t.Context()); err != nil || d.Facts["last_result"] != "2" || d.Inventory.Model != "iCT220" {
 			t.Errorf("diagnosis: got %+v, %v", d, err)
 		}
 		var strays []payment.Outcome
@@ -268,7 +268,7 @@ func TestBusy(t *testing.T) {
 			t.Errorf("got %+v, %v, strays %+v", o, err, strays)
 		}
 		d, err := term.Diagnose(t.Context())
-		if err != nil || d.Identity != "TESTKKM000CT22927300" || d.Facts["merchant_6"] != "Оплата частинами" || d.Facts["mask_1"] != "TSTSALE0" || d.Facts["last_rrn"] != o.Reference.RRN {
+		if err != nil || d.Identity != "TESTKKM000CT22927300" || d.Inventory.Software == "" || d.Facts["merchant_6"] != "Оплата частинами" || d.Facts["mask_1"] != "TSTSALE0" || d.Facts["last_rrn"] != o.Reference.RRN {
 			t.Errorf("diagnosis: got %+v, %v", d, err)
 		}
 	})

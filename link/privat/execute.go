@@ -7,6 +7,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // Execute sends the command of tx once and reads until the terminal answers.
@@ -27,7 +28,7 @@ func (t *terminal) Execute(ctx context.Context, tx payment.Transaction, d link.D
 		return fail(false, err)
 	}
 	t.hand(d)
-	sent, err := t.line.write(ctx, req.frame())
+	sent, err := t.line.Write(ctx, req.frame(), stream.WriteTimeout)
 	if err != nil {
 		return fail(sent, err)
 	}
@@ -62,7 +63,7 @@ func (t *terminal) drain(ctx context.Context) error {
 	if t.unanswered.method == "" || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	err := t.line.wait(ctx, t.longest, func(a answer) bool {
+	err := t.line.Wait(ctx, t.longest, func(a answer) bool {
 		if moves(a.method) {
 			t.keep(a)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // hostTime is how long somebody has to choose a merchant on the terminal, if the
@@ -22,7 +23,7 @@ func (t *terminal) DiagnoseHost(ctx context.Context) (link.Diagnosis, error) {
 		within = min(within, time.Until(end)*3/4)
 	}
 	a, err := t.askWithin(ctx, request{method: methodHost}, nil, within)
-	if errors.Is(err, errSilent) {
+	if errors.Is(err, stream.ErrSilent) {
 		err = fmt.Errorf("%w: a terminal with several merchants waits until one is chosen on its keypad; %w", err, t.release(ctx))
 	}
 	switch {
@@ -47,9 +48,9 @@ var errReleased = errors.New("it was interrupted")
 // release interrupts the test, so that the terminal can sell again, and waits
 // until it has ended.
 func (t *terminal) release(ctx context.Context) error {
-	_, err := t.line.write(ctx, service(msgInterrupt).frame())
+	_, err := t.line.Write(ctx, service(msgInterrupt).frame(), stream.WriteTimeout)
 	if err == nil {
-		err = t.line.wait(ctx, t.settings.QueryTimeout, func(a answer) bool {
+		err = t.line.Wait(ctx, t.settings.QueryTimeout, func(a answer) bool {
 			if moves(a.method) {
 				t.keep(a)
 			}

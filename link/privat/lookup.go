@@ -89,6 +89,15 @@ func identityOf(version string) string {
 	return version
 }
 
+// softwareOf is the version of the software in the same text; one that has no
+// identity has no version either.
+func softwareOf(version string) string {
+	if software, _, ok := strings.Cut(version, " "); ok {
+		return software
+	}
+	return ""
+}
+
 // mark is a receipt in the journal: enough to tell it from any other. For an
 // operation with an original it has the original's amount too.
 type mark struct {

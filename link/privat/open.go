@@ -41,7 +41,7 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	t.log = t.log.With("terminal", c.Name)
 	if err := t.connect(ctx, c.Dial); err != nil {
 		if t.line != nil {
-			t.line.close()
+			t.line.Close()
 		}
 		if _, ok := errors.AsType[*link.Error](err); !ok {
 			err = &link.Error{Op: "open", Err: err}
@@ -91,14 +91,14 @@ func (t *terminal) connect(ctx context.Context, dial func(context.Context) (link
 func (t *terminal) step(ctx context.Context, i int, step func(context.Context) error, dial func(context.Context) (link.Conn, error)) error {
 	if i == 0 || t.settings.Dialogue == DialogueReference {
 		if i > 0 {
-			t.line.close()
+			t.line.Close()
 			t.collect()
 		}
 		conn, err := dial(ctx)
 		if err != nil {
 			return &link.Error{Op: "open", Err: err}
 		}
-		t.line = newStream(conn, t.log)
+		t.line = listen(conn, t.log)
 	}
 	return step(ctx)
 }

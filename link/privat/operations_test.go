@@ -12,6 +12,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/stream"
 	"tillgate/link/tmaster"
 )
 
@@ -185,7 +186,7 @@ func TestHost(t *testing.T) {
 	story(t, []string{"approve+merchants"}, func(t *testing.T, r *rig, term *terminal) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		if d, err := term.DiagnoseHost(ctx); !errors.Is(err, errSilent) || !errors.Is(err, errReleased) || ctx.Err() != nil {
+		if d, err := term.DiagnoseHost(ctx); !errors.Is(err, stream.ErrSilent) || !errors.Is(err, errReleased) || ctx.Err() != nil {
 			t.Errorf("got %+v, %v", d, err)
 		}
 		r.do(term, payment.Purchase, 100, none, payment.Approved) // it is not left waiting

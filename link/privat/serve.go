@@ -7,6 +7,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // interruptEvery is how often an interrupt is repeated until the terminal says
@@ -55,7 +56,7 @@ func (s *serving) run(ctx context.Context) (answer, error) {
 	for {
 		var err error
 		select {
-		case a := <-t.line.answers:
+		case a := <-t.line.Messages():
 			var ours bool
 			if ours, err = s.hear(ctx, a); ours {
 				return a, nil
@@ -78,14 +79,14 @@ func (s *serving) run(ctx context.Context) (answer, error) {
 		case <-ctx.Done():
 			return answer{}, ctx.Err()
 		case <-end.C:
-			return answer{}, errSilent
-		case <-t.line.done:
-			for _, a := range t.line.late() {
+			return answer{}, stream.ErrSilent
+		case <-t.line.Done():
+			for _, a := range t.line.Late() {
 				if ours, _ := s.hear(ctx, a); ours {
 					return a, nil
 				}
 			}
-			return answer{}, t.line.err
+			return answer{}, t.line.Err()
 		}
 		if err != nil {
 			return answer{}, err
@@ -95,7 +96,7 @@ func (s *serving) run(ctx context.Context) (answer, error) {
 
 func (s *serving) say(ctx context.Context, r request) error {
 	s.questions++
-	_, err := s.t.line.write(ctx, r.frame())
+	_, err := s.t.line.Write(ctx, r.frame(), stream.WriteTimeout)
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // Serve talks on one connection until it ends or ctx does; then it returns nil.
@@ -57,7 +58,7 @@ func (s *Simulator) speak(rep reply) {
 		return
 	}
 	if len(rep.say) > 0 {
-		c.SetWriteDeadline(time.Now().Add(writeTimeout))
+		c.SetWriteDeadline(time.Now().Add(stream.WriteTimeout))
 		if _, err := c.Write(rep.say); err != nil {
 			s.log.Debug("simulated terminal cannot answer", "err", err)
 		}

@@ -91,8 +91,11 @@ func TestDecodeSamples(t *testing.T) {
 			t.Errorf("%s: got %q %q, want %q", name, a.method, a.msgType, want)
 		}
 	}
-	if a := read("terminal_info"); identityOf(a.version) != "TESTKKM000CT22927302" {
-		t.Errorf("identity: got %q", identityOf(a.version))
+	if a := read("terminal_info"); identityOf(a.version) != "TESTKKM000CT22927302" || softwareOf(a.version) != "TE7E132" {
+		t.Errorf("identity: got %q, software %q", identityOf(a.version), softwareOf(a.version))
+	}
+	if got := softwareOf("TESTKKM000CT22927302"); got != "" {
+		t.Errorf("a text without a version has software %q", got)
 	}
 	if a := read("last_stat_pin"); stages[a.stage] != payment.StagePIN {
 		t.Errorf("status 6: got %q", stages[a.stage])

@@ -14,6 +14,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // keyedWorld is a terminal with a key of its own, and the file that we read it
@@ -192,7 +193,7 @@ func TestUnreadableAnswers(t *testing.T) {
 					case wire == WirePacket && way == "way:own":
 						// A packet of the terminal's own that cannot be read is refused with an
 						// error packet. It could have been about anything.
-						if !errors.Is(err, errSilent) || !link.Sent(err) {
+						if !errors.Is(err, stream.ErrSilent) || !link.Sent(err) {
 							t.Errorf("%s: got %+v, %v", what, o, err)
 						}
 					default:

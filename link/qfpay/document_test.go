@@ -3,13 +3,13 @@ package qfpay
 import (
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"tillgate/link/linktest"
 )
 
 // documented are the fields of chapter 5 of the document, as it lists them.
@@ -17,39 +17,12 @@ var documented = strings.Fields(`respcd resmsg reserr mchntnm sysdtm userid busi
 	txdtm orig_syssn originTxamt server_time cancel opuid prepay_amt tradetp origssn customer_source opuser nickname allow_refund_amt desc
 	origbusicd cardno cardtype batchno refno respmsg resperr`)
 
-// table reads the rows of the table in docs/protocols/qfpay.md whose header
-// begins with head.
-func table(t *testing.T, head string) (rows [][]string) {
-	t.Helper()
-	_, text, ok := strings.Cut(page(t), "\n| "+head)
-	if !ok {
-		t.Fatalf("no table %q", head)
-	}
-	text, _, _ = strings.Cut(text, "\n\n")
-	for _, line := range strings.Split(text, "\n")[2:] {
-		var row []string
-		for _, cell := range strings.Split(strings.Trim(line, "| "), "|") {
-			row = append(row, strings.Trim(strings.TrimSpace(cell), "`"))
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-func page(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "protocols", "qfpay.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
 // TestDocument holds the page about this protocol and the code to each other.
 func TestDocument(t *testing.T) {
+	page := linktest.ReadPage(t, "qfpay")
 	t.Run("fields", func(t *testing.T) {
 		left := setOf(slices.Concat(documented, kept, dropped))
-		for _, row := range table(t, "key | our word |") {
+		for _, row := range page.Rows(t, "key | our word |") {
 			if !left[row[0]] {
 				t.Errorf("%s has two rows, or is no field", row[0])
 			}
@@ -62,7 +35,7 @@ func TestDocument(t *testing.T) {
 	})
 	t.Run("codes", func(t *testing.T) {
 		seen := map[string]bool{}
-		for _, row := range table(t, "respcd | of the transaction |") {
+		for _, row := range page.Rows(t, "respcd | of the transaction |") {
 			a := answer{respcd: row[0]}
 			if row[1] != "none" {
 				a.records = []record{{text: map[string]string{"respcd": row[1]}}}
@@ -77,7 +50,7 @@ func TestDocument(t *testing.T) {
 				t.Errorf("%s has no row", c)
 			}
 		}
-		for _, row := range table(t, "packet type |") {
+		for _, row := range page.Rows(t, "packet type |") {
 			var kind byte
 			if _, err := fmt.Sscanf(row[0], "0x%x", &kind); err != nil || packetErrors[kind].decision.String() != row[2] {
 				t.Errorf("%v: %v, %v", row, packetErrors[kind], err)
@@ -85,7 +58,7 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("functions", func(t *testing.T) {
-		for _, row := range table(t, "function | operation |") {
+		for _, row := range page.Rows(t, "function | operation |") {
 			if got := path(row[0]); got != row[2] {
 				t.Errorf("%s: got %s, the page says %s", row[0], got, row[2])
 			}
@@ -93,7 +66,7 @@ func TestDocument(t *testing.T) {
 	})
 	t.Run("members", func(t *testing.T) {
 		have := setOf(nil)
-		for _, row := range table(t, "member | in |") {
+		for _, row := range page.Rows(t, "member | in |") {
 			have[row[0]] = true
 		}
 		s := defaults()
@@ -105,76 +78,31 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("settings", func(t *testing.T) {
-		for head, profile := range map[string]reflect.Type{"setting | default |": reflect.TypeFor[Settings](), "setting of a sender |": reflect.TypeFor[NotifySettings]()} {
-			var rows, fields []string
-			for _, row := range table(t, head) {
-				rows = append(rows, row[0])
-			}
-			for _, f := range reflect.VisibleFields(profile) {
-				fields = append(fields, f.Tag.Get("yaml"))
-			}
-			if !slices.Equal(rows, fields) {
-				t.Errorf("the page has %v, the profile %v", rows, fields)
-			}
-		}
+		page.Settings(t, "setting | default |", reflect.TypeFor[Settings]())
+		page.Settings(t, "setting of a sender |", reflect.TypeFor[NotifySettings]())
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		checkBehaviours(t, "behaviour | what", slices.Concat(slices.Collect(maps.Keys(grammar().Outcomes)), slices.Collect(maps.Keys(grammar().Features))))
-		checkBehaviours(t, "behaviour of the cloud |", slices.Concat(slices.Collect(maps.Keys(tales().Outcomes)), slices.Collect(maps.Keys(tales().Features))))
+		linktest.Behaviours(t, page, "behaviour | what", grammar())
+		linktest.Behaviours(t, page, "behaviour of the cloud |", tales())
+		for _, head := range []string{"behaviour | what", "behaviour of the cloud |"} {
+			checkPlayed(t, page.Rows(t, head), page.Source)
+		}
 	})
 	t.Run("the tests exist", func(t *testing.T) {
-		source := tests(t)
-		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(page(t), -1) {
-			if !strings.Contains(source, "func "+name+"(") {
-				t.Errorf("%s does not exist", name)
-			}
-		}
-		for _, head := range []string{"function | operation |", "member | in |", "key | our word |", "limit | document |", "question | what", "behaviour | what", "field of a notification |", "behaviour of the cloud |"} {
-			for _, row := range table(t, head) {
-				if !strings.HasPrefix(row[len(row)-1], "Test") {
-					t.Errorf("%s: no test is named", row[0])
-				}
-			}
-		}
+		page.Tests(t, "function | operation |", "member | in |", "key | our word |", "limit | document |", "question | what", "behaviour | what", "field of a notification |", "behaviour of the cloud |")
 	})
 }
 
-// checkBehaviours holds a table to the names that a simulator knows, and each row
-// to a test that uses it.
-func checkBehaviours(t *testing.T, head string, names []string) {
+// checkPlayed holds the row of each behaviour to the test that it names, which must
+// play it.
+func checkPlayed(t *testing.T, rows [][]string, source string) {
 	t.Helper()
-	source, left := tests(t), setOf(names)
-	for _, row := range table(t, head) {
+	for _, row := range rows {
 		name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
-		if !left[name] {
-			t.Errorf("%s is no behaviour", name)
-		}
 		if !regexp.MustCompile(`["+]` + name + `["+:]`).MatchString(bodyOf(source, row[2])) {
 			t.Errorf("%s is not in the test %s", name, row[2])
 		}
-		delete(left, name)
 	}
-	for name := range left {
-		t.Errorf("%s has no row", name)
-	}
-}
-
-// tests is the source of this package's tests.
-func tests(t *testing.T) string {
-	t.Helper()
-	var source strings.Builder
-	files, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source.Write(b)
-	}
-	return source.String()
 }
 
 // bodyOf is the text of one test, with the subject of the conformance suite if

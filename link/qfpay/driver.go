@@ -12,6 +12,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // Driver is this protocol, for the list of drivers.
@@ -107,7 +108,7 @@ func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, erro
 // hint adds what may keep a serial line silent: an address with another speed than
 // chapter 9.2's.
 func hint(err error, address string) error {
-	if e, ok := errors.AsType[*link.Error](err); ok && strings.Contains(address, "baud=") && !strings.Contains(address, "baud=9600") && (errors.Is(err, errNoAck) || errors.Is(err, errSilent)) {
+	if e, ok := errors.AsType[*link.Error](err); ok && strings.Contains(address, "baud=") && !strings.Contains(address, "baud=9600") && (errors.Is(err, errNoAck) || errors.Is(err, stream.ErrSilent)) {
 		return &link.Error{Op: e.Op, Sent: e.Sent, Err: fmt.Errorf("%w; QFPay's terminals talk at 9600 baud, and the address says otherwise", e.Err)}
 	}
 	return err
@@ -126,7 +127,7 @@ func (t *terminal) connect(ctx context.Context, c link.Config, dial dialWeb) (er
 	if err != nil {
 		return err
 	}
-	t.line = newStream(conn, &t.profile, t.log)
+	t.line = newSerial(conn, &t.profile, t.log)
 	return nil
 }
 
@@ -161,7 +162,7 @@ func (t *terminal) reload() error {
 func newQuery() string { return "q" + strings.ToLower(rand.Text()[:19]) }
 
 // Close ends the connection and wakes a running Execute.
-func (t *terminal) Close() error { return t.line.close() }
+func (t *terminal) Close() error { return t.line.Close() }
 
 // Execute sends the request of tx once and reads until the terminal answers.
 // When d.Abort is closed it sends function 5001 and reads on.

@@ -8,21 +8,15 @@ import (
 )
 
 const (
-	maxWaiting   = 64                      // events that wait to be looked at
-	writeTimeout = 5 * time.Second         // beside the time that the bytes take
-	byteTime     = 1100 * time.Microsecond // of one byte at 9600 8N1 (chapter 9.2); faster lines are not slower for it
-	settleTime   = 3 * time.Second         // in which a terminal answers a question; see terminal.others
-	stopEvery    = 5 * time.Second         // between two wishes that the terminal may stop
-	closeTimeout = time.Second             // what link.Terminal allows
-	dialTimeout  = 5 * time.Second
+	maxWaiting  = 64                      // events that wait to be looked at
+	byteTime    = 1100 * time.Microsecond // of one byte at 9600 8N1 (chapter 9.2); faster lines are not slower for it
+	settleTime  = 3 * time.Second         // in which a terminal answers a question; see terminal.others
+	stopEvery   = 5 * time.Second         // between two wishes that the terminal may stop
+	dialTimeout = 5 * time.Second
 )
 
-var (
-	// errSilent: the terminal said nothing that was of use, in all the time it had.
-	errSilent = errors.New("no answer in time")
-	// errNoAck: chapter 9.4, the device is not connected any more.
-	errNoAck = errors.New("the packet was not acknowledged in time")
-)
+// errNoAck: chapter 9.4, the device is not connected any more.
+var errNoAck = errors.New("the packet was not acknowledged in time")
 
 // rejected is an error packet that came instead of an answer.
 type rejected struct {
@@ -78,7 +72,7 @@ func (c content) get(key string) string {
 	return ""
 }
 
-// line is a way to a terminal. Except for close its methods are called by one
+// line is a way to a terminal. Except for Close its methods are called by one
 // goroutine.
 type line interface {
 	// waiting returns the answers that came while nobody waited for them.
@@ -86,11 +80,11 @@ type line interface {
 
 	// exchange sends the request of c once and hands over every answer that
 	// comes, until c.take has had enough. sent says whether a byte of the
-	// request can have left. Its errors are errSilent after c.within, rejected,
+	// request can have left. Its errors are stream.ErrSilent after c.within, rejected,
 	// errNoAck, ctx's, the connection's, and that an answer to this request cannot
 	// be read.
 	exchange(ctx context.Context, c call) (sent bool, err error)
 
-	// close wakes a running exchange. It is idempotent.
-	close() error
+	// Close wakes a running exchange. It is idempotent.
+	Close() error
 }

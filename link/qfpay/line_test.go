@@ -20,12 +20,12 @@ import (
 )
 
 // peer is the other end of a stream, by hand.
-func peer(t *testing.T) (*stream, net.Conn) {
+func peer(t *testing.T) (*serial, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	var p atomic.Pointer[profile]
 	p.Store(testProfile(t, nil))
-	return newStream(ours, &p, slog.New(slog.DiscardHandler)), theirs
+	return newSerial(ours, &p, slog.New(slog.DiscardHandler)), theirs
 }
 
 func read(t *testing.T, c net.Conn) packet {
@@ -48,7 +48,7 @@ func read(t *testing.T, c net.Conn) packet {
 func TestGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c := peer(t)
-		defer s.close()
+		defer s.Close()
 		text := []byte(`{"respcd":"6000","data":{"out_trade_no":"A1","respcd":"0000"}}`)
 		parts := split(nil, kindRequest, 5, text, 40)
 		first := parts[:40+overhead]
@@ -91,7 +91,7 @@ func TestGap(t *testing.T) {
 func TestNumbers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c := peer(t)
-		defer s.close()
+		defer s.Close()
 		last := byte(0)
 		for i := range 300 {
 			done := make(chan error)
@@ -119,7 +119,7 @@ func TestNumbers(t *testing.T) {
 func TestStopIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c := peer(t)
-		defer s.close()
+		defer s.Close()
 		stop, done := make(chan struct{}), make(chan error)
 		close(stop)
 		go func() {

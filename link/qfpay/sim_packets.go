@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // simPort is the terminal's end of a line with packets.
@@ -19,7 +20,7 @@ type simPort struct {
 func (p *simPort) write(b []byte) error {
 	p.writing <- struct{}{}
 	defer func() { <-p.writing }()
-	if err := p.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := p.conn.SetWriteDeadline(time.Now().Add(stream.WriteTimeout)); err != nil {
 		return err
 	}
 	_, err := p.conn.Write(b)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // maxBody bounds an answer over HTTP or TCP, in bytes.
@@ -127,7 +128,7 @@ func (s *single) exchange(ctx context.Context, c call) (sent bool, err error) {
 		return false, err
 	}
 	defer s.drop(conn)
-	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := conn.SetWriteDeadline(time.Now().Add(stream.WriteTimeout)); err != nil {
 		return false, err
 	}
 	if err := conn.SetReadDeadline(time.Now().Add(c.within)); err != nil {
@@ -200,7 +201,7 @@ func cause(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errSilent
+		return stream.ErrSilent
 	}
 	return err
 }
@@ -278,7 +279,7 @@ func (s *single) drop(conn link.Conn) {
 	conn.Close()
 }
 
-func (s *single) close() error {
+func (s *single) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true

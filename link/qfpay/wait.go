@@ -3,6 +3,8 @@ package qfpay
 import (
 	"context"
 	"time"
+
+	"tillgate/link/stream"
 )
 
 // wait is a request that has been sent, until its answer. What the terminal
@@ -10,7 +12,7 @@ import (
 // open: as the data of the acknowledgement, as a second acknowledgement with
 // our number, or as a request of the terminal's own.
 type wait struct {
-	stream *stream
+	serial *serial
 	call   call
 	number byte
 	acked  bool
@@ -36,7 +38,7 @@ func (w *wait) run(ctx context.Context, ack time.Duration) error {
 			repeat = again.C
 		}
 		select {
-		case e := <-w.stream.events:
+		case e := <-w.serial.Messages():
 			if end, err := w.hear(e); end {
 				return err
 			}
@@ -47,40 +49,36 @@ func (w *wait) run(ctx context.Context, ack time.Duration) error {
 			w.stop()
 		case <-acknowledged.C:
 			if !w.acked {
-				w.stream.conn.Close()
+				w.serial.Close()
 				return errNoAck
 			}
 		case <-patience.C:
-			return errSilent
+			return stream.ErrSilent
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-w.stream.done:
+		case <-w.serial.Done():
 			return w.rest()
 		}
 	}
 }
 
 func (w *wait) rest() error {
-	for {
-		select {
-		case e := <-w.stream.events:
-			if end, err := w.hear(e); end {
-				return err
-			}
-		default:
-			return w.stream.err
+	for _, e := range w.serial.Late() {
+		if end, err := w.hear(e); end {
+			return err
 		}
 	}
+	return w.serial.Err()
 }
 
 // stop asks the terminal to stop, and is repeated until it has answered: the
 // wish may come before the terminal has begun. That it cannot be sent changes nothing:
 // the terminal's answer to the request decides.
 func (w *wait) stop() {
-	number, _, _, err := w.stream.send(function(funcCancel))
+	number, _, _, err := w.serial.send(context.Background(), function(funcCancel))
 	w.heeded = false
 	if w.cancel = number; err != nil {
-		w.stream.log.Warn("the terminal cannot be asked to stop", "err", err)
+		w.serial.log.Warn("the terminal cannot be asked to stop", "err", err)
 		w.cancel, w.call.abort = 0, nil
 	}
 }

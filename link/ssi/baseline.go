@@ -29,6 +29,16 @@ func (i identity) String() string {
 	return ""
 }
 
+// inventory is what it tells of hardware and software. The TID is told only
+// where it is no merchant's.
+func (i identity) inventory() payment.Inventory {
+	software := strings.TrimSpace(i.facts["application"] + " " + i.facts["version"])
+	if i.linux {
+		software = strings.TrimSpace(i.facts["firmware"] + " " + software)
+	}
+	return payment.Inventory{Serial: i.serial, TID: i.tid, Model: i.facts["model"], Software: software}
+}
+
 // identify asks the terminal who it is. One that does not know the question
 // leaves it open.
 func (t *terminal) identify(ctx context.Context) (identity, error) {

@@ -3,15 +3,13 @@ package ssi
 import (
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"tillgate/internal/payment"
+	"tillgate/link/linktest"
 )
 
 // documentMethods are the methods of chapter 2 of the document, and the one of
@@ -30,38 +28,12 @@ var documentKeys = strings.Fields(`method error errorCode errorDescription detai
 	endAmount cashAmount binDiscount merchantCount merchantList receipt securityDriver androidVersion sdkVersion currentApp paymentApps serviceApps
 	thirdPartyApps externalRegisterApps rom boot_version devcfg_version napi_api_version pci_fw_version`)
 
-func page(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "protocols", "ssi.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
-// table reads the rows of the table whose header begins with head.
-func table(t *testing.T, head string) (rows [][]string) {
-	t.Helper()
-	_, text, ok := strings.Cut(page(t), "\n| "+head)
-	if !ok {
-		t.Fatalf("no table %q", head)
-	}
-	text, _, _ = strings.Cut(text, "\n\n")
-	for _, line := range strings.Split(text, "\n")[2:] {
-		var row []string
-		for _, cell := range strings.Split(strings.Trim(line, "| "), "|") {
-			row = append(row, strings.Trim(strings.TrimSpace(cell), "`"))
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
 // TestDocument holds the page about this protocol and the code to each other.
 func TestDocument(t *testing.T) {
+	page := linktest.ReadPage(t, "ssi")
 	t.Run("every method has a row", func(t *testing.T) {
 		var have []string
-		for _, row := range table(t, "method | what for |") {
+		for _, row := range page.Rows(t, "method | what for |") {
 			have = append(have, row[0])
 			if (row[3] == "none") != strings.HasPrefix(row[2], "not supported") {
 				t.Errorf("%s: test %q for %q", row[0], row[3], row[2])
@@ -75,7 +47,7 @@ func TestDocument(t *testing.T) {
 	})
 	t.Run("every key has a row, and the decoder does what it says", func(t *testing.T) {
 		have := map[string]bool{}
-		for _, row := range table(t, "key | in |") {
+		for _, row := range page.Rows(t, "key | in |") {
 			have[row[0]] = true
 			checkKey(t, row[0], row[1], row[3])
 		}
@@ -87,7 +59,7 @@ func TestDocument(t *testing.T) {
 	})
 	t.Run("results", func(t *testing.T) {
 		left := maps.Clone(transactionResults)
-		for _, row := range table(t, "transactionResult | without") {
+		for _, row := range page.Rows(t, "transactionResult | without") {
 			delete(left, row[0])
 			for i, code := range []string{"", "0000", "51"} {
 				var a answer
@@ -103,7 +75,7 @@ func TestDocument(t *testing.T) {
 	})
 	t.Run("error codes", func(t *testing.T) {
 		left := maps.Clone(errorCodes)
-		for _, row := range table(t, "code | refused |") {
+		for _, row := range page.Rows(t, "code | refused |") {
 			delete(left, row[0])
 			refused := "doubtful"
 			if errorCodes[row[0]].refused {
@@ -127,7 +99,7 @@ func TestDocument(t *testing.T) {
 	t.Run("status", func(t *testing.T) {
 		yes := map[bool]string{true: "yes", false: "no"}
 		left := maps.Clone(stages)
-		for _, row := range table(t, "status | stage |") {
+		for _, row := range page.Rows(t, "status | stage |") {
 			stage := string(stages[row[0]])
 			if stage == "" {
 				stage = "none"
@@ -141,58 +113,13 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("settings", func(t *testing.T) {
-		var rows, fields []string
-		for _, row := range table(t, "setting | default |") {
-			rows = append(rows, row[0])
-		}
-		for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-			fields = append(fields, f.Tag.Get("yaml"))
-		}
-		if !slices.Equal(rows, fields) {
-			t.Errorf("the page has %v, the profile %v", rows, fields)
-		}
+		page.Settings(t, "setting | default |", reflect.TypeFor[Settings]())
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		left := maps.Clone(grammar().Outcomes)
-		for name, word := range grammar().Features {
-			left[name] = word
-		}
-		for _, row := range table(t, "behaviour | what") {
-			name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
-			if _, err := grammar().Parse([]string{name}); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			delete(left, name)
-		}
-		for name := range left {
-			t.Errorf("%s has no row", name)
-		}
+		linktest.Behaviours(t, page, "behaviour | what", grammar())
 	})
 	t.Run("the tests exist", func(t *testing.T) {
-		var source strings.Builder
-		files, err := filepath.Glob("*_test.go")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source.Write(b)
-		}
-		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(page(t), -1) {
-			if !strings.Contains(source.String(), "func "+name+"(") {
-				t.Errorf("%s does not exist", name)
-			}
-		}
-		for _, head := range []string{"key | in |", "limit | document |", "question | what"} {
-			for _, row := range table(t, head) {
-				if !strings.HasPrefix(row[len(row)-1], "Test") {
-					t.Errorf("%s: no test is named", row[0])
-				}
-			}
-		}
+		page.Tests(t, "key | in |", "limit | document |", "question | what")
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // Driver is this protocol, for the list of drivers.
@@ -118,11 +119,11 @@ func connect(ctx context.Context, c link.Config, s *Settings, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	return newStream(conn, s.IdleGap, log), nil
+	return newSerial(conn, s.IdleGap, log), nil
 }
 
 // Close ends the connection and wakes a running Execute.
-func (t *terminal) Close() error { return t.line.close() }
+func (t *terminal) Close() error { return t.line.Close() }
 
 // ask makes one exchange, no sooner than the gap after the one before. Its
 // errors are of type [link.Error].
@@ -234,7 +235,7 @@ func (t *terminal) refused(r request, a answer) (payment.Outcome, error) {
 
 // reachable says whether the terminal can be asked further after err.
 func (t *terminal) reachable(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && !errors.Is(err, net.ErrClosed) && (t.line.fresh() || errors.Is(err, errSilent))
+	return ctx.Err() == nil && !errors.Is(err, net.ErrClosed) && (t.line.fresh() || errors.Is(err, stream.ErrSilent))
 }
 
 // firstStage is what the customer is told before the terminal has said how it

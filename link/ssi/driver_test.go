@@ -376,6 +376,13 @@ func TestDiagnose(t *testing.T) {
 			if model == "SP880" {
 				want = strings.Fields("platform model version serial merchants firmware boot profile api")
 			}
+			software := "MonoBank 1.2.0.010"
+			if model == "SP880" {
+				software = "D_01.00_9000300 9.0.3.0_20231017"
+			}
+			if want := (payment.Inventory{Serial: "V1E0207420", Model: model, Software: software}); d.Inventory != want {
+				t.Errorf("%s: inventory: got %+v, want %+v", script, d.Inventory, want)
+			}
 			for _, fact := range want {
 				if d.Facts[fact] == "" {
 					t.Errorf("%s: no %s: %+v", script, fact, d.Facts)

@@ -28,7 +28,7 @@ func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 			return link.Diagnosis{}, err
 		}
 	}
-	d.Identity = t.identity.String()
+	d.Identity, d.Inventory = t.identity.String(), t.identity.inventory()
 	for k, v := range t.identity.facts {
 		d.Facts[k] = v
 	}

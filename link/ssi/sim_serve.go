@@ -12,6 +12,7 @@ import (
 
 	"tillgate/link"
 	"tillgate/link/frame"
+	"tillgate/link/stream"
 )
 
 // Serve talks on one connection until it ends or ctx does; then it returns nil.
@@ -32,10 +33,9 @@ func (s *Simulator) listen(c link.Conn) error {
 	if first[0] == 'P' || first[0] == 'G' {
 		return s.web(in)
 	}
-	r := &patient{conn: in, idle: 500 * time.Millisecond, limited: true}
-	r.frames = newFrames(r)
+	r := patientFrames(in, 500*time.Millisecond)
 	for {
-		data, err := r.frames.next()
+		data, err := r.next()
 		var rep reply
 		switch {
 		case errors.Is(err, errLRC):
@@ -43,7 +43,7 @@ func (s *Simulator) listen(c link.Conn) error {
 		case errors.Is(err, frame.ErrCorrupt):
 			continue
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			r.frames.giveUp()
+			r.giveUp()
 			continue
 		case err != nil:
 			return err
@@ -127,7 +127,7 @@ func (s *Simulator) speak(c link.Conn, something bool, say func() []byte) bool {
 	if shred {
 		step = 1
 	}
-	c.SetWriteDeadline(time.Now().Add(writeTimeout))
+	c.SetWriteDeadline(time.Now().Add(stream.WriteTimeout))
 	for ; len(msg) > 0; msg = msg[step:] {
 		if _, err := c.Write(msg[:step]); err != nil {
 			s.log.Debug("simulated terminal cannot answer", "err", err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 const webPort = "3001" // one more than that of TCP (1.1)
@@ -121,7 +122,7 @@ func cause(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errSilent
+		return stream.ErrSilent
 	}
 	return err
 }

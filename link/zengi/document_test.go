@@ -4,15 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"tillgate/internal/payment"
+	"tillgate/link/linktest"
 )
 
 // documented are the fields of the document's table; those that only its sample
@@ -21,41 +19,12 @@ var documented = strings.Fields(`aid amount appName approveCode batchNo billId c
 	isoResponseCode merchantAddress merchantId merchantName merchantTransId mid paymentType refId reqId status swipeType tc tid traceNo transDateTime
 	transactionType settlementList settlementList.reqID settlementList.refNo`)
 
-func page(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "protocols", "zengi.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
-// table reads the rows of the page's table whose header begins with head.
-func table(t *testing.T, head string) (rows [][]string) {
-	t.Helper()
-	_, text, ok := strings.Cut(page(t), "\n| "+head)
-	if !ok {
-		t.Fatalf("no table %q", head)
-	}
-	text, _, _ = strings.Cut(text, "\n\n")
-	for _, line := range strings.Split(strings.TrimSpace(text), "\n")[2:] {
-		var row []string
-		for _, cell := range strings.Split(strings.Trim(line, "| "), "|") {
-			row = append(row, strings.Trim(strings.TrimSpace(cell), "`"))
-		}
-		rows = append(rows, row)
-	}
-	if len(rows) == 0 {
-		t.Fatalf("table %q is empty", head)
-	}
-	return rows
-}
-
 // TestDocument holds the page about this protocol and the code to each other.
 func TestDocument(t *testing.T) {
+	page := linktest.ReadPage(t, "zengi")
 	t.Run("every field has a row", func(t *testing.T) {
 		have := map[string]bool{}
-		for _, row := range table(t, "field |") {
+		for _, row := range page.Rows(t, "field |") {
 			if have[plainName(row[0])] {
 				t.Errorf("%s has two rows", row[0])
 			}
@@ -75,12 +44,12 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("the decoder does what the row says", func(t *testing.T) {
-		for _, row := range table(t, "field |") {
+		for _, row := range page.Rows(t, "field |") {
 			checkField(t, row[0], row[2])
 		}
 	})
 	t.Run("transaction types", func(t *testing.T) {
-		for _, row := range table(t, "transactionType |") {
+		for _, row := range page.Rows(t, "transactionType |") {
 			n, err := read(t, with(t, map[string]any{"transaction_type": row[0]}))
 			got := string(n.Operation)
 			if err != nil {
@@ -92,7 +61,7 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("results", func(t *testing.T) {
-		for _, row := range table(t, "isoResponseCode | status |") {
+		for _, row := range page.Rows(t, "isoResponseCode | status |") {
 			code, status := strings.TrimPrefix(row[0], "none"), strings.TrimPrefix(row[1], "none")
 			if got, _, _ := defaults().judge(code, status); string(got) != row[2] {
 				t.Errorf("%q %q: %s, the page says %s", code, status, got, row[2])
@@ -101,7 +70,7 @@ func TestDocument(t *testing.T) {
 	})
 	t.Run("entry modes", func(t *testing.T) {
 		left := maps.Clone(entryModes)
-		for _, row := range table(t, "swipeType |") {
+		for _, row := range page.Rows(t, "swipeType |") {
 			if string(entryModes[row[0]]) != row[1] {
 				t.Errorf("%s: %s, the page says %s", row[0], entryModes[row[0]], row[1])
 			}
@@ -114,7 +83,7 @@ func TestDocument(t *testing.T) {
 	t.Run("AIDs", func(t *testing.T) {
 		left := len(aids)
 		seen := map[string]bool{}
-		for _, row := range table(t, "AID |") {
+		for _, row := range page.Rows(t, "AID |") {
 			if got := schemeOf("", row[0], ""); got != row[1] {
 				t.Errorf("%s: %s, the page says %s", row[0], got, row[1])
 			}
@@ -128,67 +97,19 @@ func TestDocument(t *testing.T) {
 		}
 	})
 	t.Run("settings", func(t *testing.T) {
-		var rows, fields []string
-		for _, row := range table(t, "setting | default |") {
-			rows = append(rows, row[0])
-		}
+		page.Settings(t, "setting | default |", reflect.TypeFor[Settings]())
 		for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-			fields = append(fields, f.Tag.Get("yaml"))
 			if f.Tag.Get("jsonschema_description") == "" {
 				t.Errorf("%s has no description", f.Name)
 			}
 		}
-		if !slices.Equal(rows, fields) {
-			t.Errorf("the page has %v, the profile %v", rows, fields)
-		}
 	})
 	t.Run("behaviours", func(t *testing.T) {
-		left := maps.Clone(grammar().Outcomes)
-		maps.Copy(left, grammar().Features)
-		for _, row := range table(t, "behaviour | what") {
-			name, _, _ := strings.Cut(strings.NewReplacer("[", "", "]", "").Replace(row[0]), ":")
-			if _, err := grammar().Parse([]string{name}); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			delete(left, name)
-		}
-		for name := range left {
-			t.Errorf("%s has no row", name)
-		}
+		linktest.Behaviours(t, page, "behaviour | what", grammar())
 	})
-	t.Run("the tests exist", testsExist)
-}
-
-// testsExist looks for every test the page names, here or in the package in
-// brackets behind it.
-func testsExist(t *testing.T) {
-	for _, m := range regexp.MustCompile(`\b(Test[A-Z]\w+)(?:/\w+)?(?: \((\S+)\))?`).FindAllStringSubmatch(page(t), -1) {
-		files, err := filepath.Glob(filepath.Join("..", "..", m[2], "*_test.go"))
-		if m[2] == "" {
-			files, err = filepath.Glob("*_test.go")
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := false
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			found = found || strings.Contains(string(b), "func "+m[1]+"(")
-		}
-		if !found {
-			t.Errorf("%s (%s) does not exist", m[1], m[2])
-		}
-	}
-	for _, head := range []string{"step |", "field |", "limit | document |", "question | what"} {
-		for _, row := range table(t, head) {
-			if !strings.HasPrefix(row[len(row)-1], "Test") {
-				t.Errorf("%s: no test is named", row[0])
-			}
-		}
-	}
+	t.Run("the tests exist", func(t *testing.T) {
+		page.Tests(t, "step |", "field |", "limit | document |", "question | what")
+	})
 }
 
 // checkField decodes a notification with a mark in one field, and looks for it

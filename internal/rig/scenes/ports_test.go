@@ -143,7 +143,7 @@ func doctors(t *testing.T, port string) {
 	says := func(user uint32, address string, want ...string) {
 		t.Helper()
 		const file = "/tmp/doctor.yaml"
-		text := fmt.Sprintf("box: rig\ndata: /tmp/doctor\nterminals:\n  - {name: front, driver: ecrvn, address: %q, currency: VND, max_amount: \"1000\"}\n", address)
+		text := fmt.Sprintf("box: rig\ndata: /tmp/doctor\nterminals:\n  - {name: front, driver: ecrvn, address: %q, currency: VND, max_amount: \"1000\", profile: {query_timeout: 1s}}\n", address)
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

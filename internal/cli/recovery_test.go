@@ -17,6 +17,7 @@ import (
 	"periph.io/x/conn/v3/gpio/gpiotest"
 
 	"tillgate/internal/config"
+	"tillgate/internal/usbreset"
 	"tillgate/link"
 	"tillgate/link/drivers"
 	"tillgate/link/linktest"
@@ -176,6 +177,59 @@ func TestLinesOfTheLadder(t *testing.T) {
 	for _, r := range ladder(c, gone, "none").Rungs {
 		if err := r.Do(t.Context()); err == nil || !strings.Contains(err.Error(), "GPIO line TEST-NONE: there is no such line") {
 			t.Errorf("%s: got %v", r.Name, err)
+		}
+	}
+}
+
+// Doctor tells beforehand which steps could not be taken.
+func TestDoctorOfALadder(t *testing.T) {
+	newLine(t, "TEST-RELAY-2")
+	root, socket := t.TempDir(), filepath.Join(t.TempDir(), "helper")
+	for _, dir := range []string{"sys/bus/usb/devices/1-1.4", "sys/bus/usb/devices/1-1:1.0/1-1-port4"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, text := range map[string]string{"1-1.4/idVendor": "079b", "1-1.4/idProduct": "0028", "1-1:1.0/1-1-port4/disable": "0"} {
+		if err := os.WriteFile(filepath.Join(root, "sys/bus/usb/devices", file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(address, usbPort string, steps ...string) (said string) {
+		t.Helper()
+		a, err := link.ParseAddress(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := config.Terminal{Name: "front", Address: address, Recovery: config.Recovery{Steps: steps, USBPort: usbPort}}
+		checkRecovery(func(f finding) { said += string(f.Level) + " " + f.Found }, c, a, usbreset.Machine{Root: root}, socket)
+		return said
+	}
+	device := []string{config.StepRebind, config.StepUSBReset}
+	if got := look("usb:079b:0028", "", device...); !strings.HasPrefix(got, "warning the helper's socket") || strings.Count(got, "helper's socket") != 1 {
+		t.Errorf("without a helper: %s", got)
+	}
+	if err := os.WriteFile(socket, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		address, port string
+		steps         []string
+		want          string
+	}{
+		{"usb:079b:0028", "", device, "ok all is there"},
+		{"usb:079b:0029", "", device, "warning USB device 079b:0029: 0 of them are there"},
+		{"usb:079b:0028", "", []string{config.StepHubPower}, "warning hub-power finds a device that is gone only if recovery.usb_port"},
+		{"usb:?port=1-1.4", "", []string{config.StepHubPower}, "ok all is there"},
+		{"usb:079b:0028", "1-1.4", []string{config.StepHubPower}, "ok all is there"},
+		{"usb:079b:0028", "1-1.3", []string{config.StepHubPower}, "warning power of 1-1.3: this kernel cannot switch that port"},
+		{"/dev/ttyAMA0?power=TEST-RELAY-2", "", []string{config.StepRelay}, "ok all is there"},
+		{"/dev/ttyAMA0?power=TEST-RELAY-3", "", []string{config.StepRelay}, "warning GPIO line TEST-RELAY-3: there is no such line"},
+		{"/dev/ttyAMA0?reset=TEST-RELAY-3", "", []string{config.StepReset}, "warning GPIO line TEST-RELAY-3: there is no such line"},
+		{"tcp://127.0.0.1:1", "", []string{config.StepDrain, config.StepRestartApp, config.StepRestart}, ""},
+	} {
+		if got := look(c.address, c.port, c.steps...); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s, %v: got %q, want %q", c.address, c.steps, got, c.want)
 		}
 	}
 }

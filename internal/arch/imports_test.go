@@ -54,7 +54,7 @@ var rooms = []room{
 		why: "it makes USB devices of any pipe of bytes: it knows no terminal"},
 	{name: "internal/usbreset",
 		why: "it runs as root: it writes to sysfs and knows nothing else"},
-	{name: "internal/discover", outside: []string{"golang.org/x/sys"},
+	{name: "internal/discover", inside: []string{"serialio"}, outside: []string{"golang.org/x/sys"},
 		why: "it reads what the kernel says of ports and devices, and opens none"},
 	{name: "internal/uevent", outside: []string{"golang.org/x/sys"},
 		why: "it hears the kernel and knows no terminal"},

@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"os/signal"
 	"reflect"
 	"slices"
@@ -143,53 +140,27 @@ func (d *discoverCmd) follow(a *app, before []discover.Found) error {
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { l.Close() })()
+	look := func() {
+		now := discover.Scan("/", d.All)
+		for _, f := range without(before, now) {
+			if !d.JSON {
+				fmt.Fprintf(a.Out, "- %s is gone\n", printable(f.Address))
+			}
+		}
+		for _, f := range without(now, before) {
+			d.show(a, f)
+		}
+		before = now
+	}
+	look() // what has changed before anybody listened
 	if !d.JSON {
 		fmt.Fprintln(a.Err, "Waiting for plugs; Ctrl-C ends it.")
 	}
-	news := make(chan error)
-	go func() {
-		for {
-			e, _, err := l.Next()
-			if err == nil && e.Subsystem != "tty" && e.Subsystem != "usb" && e.Subsystem != "" {
-				continue
-			}
-			select {
-			case news <- err:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil {
-				return
-			}
+	return l.Follow(ctx, 200*time.Millisecond, func(burst []uevent.Event, lost bool) {
+		if lost || slices.ContainsFunc(burst, func(e uevent.Event) bool { return e.Subsystem == "tty" || e.Subsystem == "usb" }) {
+			look()
 		}
-	}()
-	quiet := time.NewTimer(0) // a device comes with a dozen messages
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-news:
-			if errors.Is(err, os.ErrClosed) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			quiet.Reset(200 * time.Millisecond)
-		case <-quiet.C:
-			now := discover.Scan("/", d.All)
-			for _, f := range without(before, now) {
-				if !d.JSON {
-					fmt.Fprintf(a.Out, "- %s is gone\n", printable(f.Address))
-				}
-			}
-			for _, f := range without(now, before) {
-				d.show(a, f)
-			}
-			before = now
-		}
-	}
+	})
 }
 
 // without lists those of a that are not in b.

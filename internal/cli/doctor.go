@@ -16,6 +16,7 @@ import (
 	"tillgate/internal/config"
 	"tillgate/internal/control"
 	"tillgate/internal/payment"
+	"tillgate/internal/usbreset"
 	"tillgate/link"
 	"tillgate/serialio"
 )
@@ -233,6 +234,7 @@ func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[strin
 	if err != nil || address.Scheme() == "sim" {
 		return
 	}
+	checkRecovery(say, t, address, usbreset.Machine{}, helperSocket)
 	if address.Scheme() == "serial" {
 		if f := port(t.Name, address.SerialPath()); f.Level != good {
 			say(f)

@@ -5,10 +5,11 @@
 //	TestRig ── QEMU ──► │ kernel ─► guest (PID 1) ─► usbhid.test, serialio.test, scenes.test
 //	        ◄─ console ─│                              scenes ─► tillgate run, tillgate pay ...
 //	                    │   simulator ─ USB/IP ─► vhci_hcd ─► cdc_acm, hid, libusb ─► tillgate
-//	                    │   simulator ─ 8250 or PL011 ═ cable ═ 8250, ftdi_sio ────► tillgate
+//	                    │   simulator ─ f_acm ─ dummy_hcd ─► cdc_acm ──────────────► tillgate
+//	        ═ cables ══ │   simulator ─ 8250 ═ cable ═ 8250, PL011, ftdi_sio ──────► tillgate
 //
-// The cables of the UARTs are QEMU's, from one port of the machine to another
-// through a socket. What runs in the machine are plain Go tests that skip
+// The cables of the UARTs lead from one port of the machine to another through
+// this test, which cuts them when a scene asks for it. What runs in the machine are plain Go tests that skip
 // themselves anywhere else; the guest only starts them.
 //
 // The test needs RIG=quick (one machine) or RIG=all (every architecture), which

@@ -23,13 +23,13 @@ func TestRig(t *testing.T) {
 func (m machine) test(t *testing.T, want string) {
 	commands := []string{
 		"/bin/usbhid.test -test.v",
-		"/bin/scenes.test -test.v -test.parallel 8 -test.timeout 8m",
+		"/bin/scenes.test -test.v -test.parallel 16 -test.timeout 8m",
 	}
 	if want == "all" {
-		commands[1] = "RIG_MOMENTS=all /bin/scenes.test -test.v -test.parallel 8 -test.timeout 30m"
+		commands[1] = "RIG_MOMENTS=all /bin/scenes.test -test.v -test.parallel 16 -test.timeout 30m"
 	}
 	if only := os.Getenv("RIG_ONLY"); only != "" { // a regular expression of scenes
-		commands = []string{"/bin/scenes.test -test.v -test.parallel 8 -test.timeout 8m -test.run " + only}
+		commands = []string{"RIG_MOMENTS=" + os.Getenv("RIG_MOMENTS") + " /bin/scenes.test -test.v -test.parallel 16 -test.timeout 30m -test.run " + only}
 	}
 	k := m.fetch(t)
 	begun := time.Now()

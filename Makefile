@@ -101,6 +101,10 @@ rig: ## the release binary in a QEMU machine with Debian's kernel: USB, UARTs, p
 rig-all: ## the same on every architecture, with every moment at which a plug can be pulled
 	RIG=all go test -v -count=1 -timeout 120m -run TestRig ./internal/rig
 
+.PHONY: udev-test
+udev-test: ## udev of Debian 12 and of its backports reads the rules for terminals (needs root; fetches udev, installs nothing)
+	.ci/udev
+
 .PHONY: hostile
 hostile: ## HOSTILE (10000) bad requests against the notification listener of a box that sells: memory, sales, answers
 	HOSTILE=$(HOSTILE) go test -v -count=1 -timeout 60m -run 'Hostile|SameBytes' ./internal/notify

@@ -126,7 +126,7 @@ func Make(w io.Writer, m Manifest, file string, key minisign.PrivateKey) error {
 		return fmt.Errorf("make a bundle: %w", err)
 	}
 	m.Product, m.Format = product, 1
-	m.Files = []File{{Name: Program, Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}}
+	m.Files = []File{{Name: methods[m.Method], Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}}
 	if err := m.check(); err != nil {
 		return fmt.Errorf("make a bundle: %w", err)
 	}

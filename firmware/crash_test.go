@@ -99,12 +99,29 @@ func stories() []story {
 			w.t.Fatalf("%+v, %v", r, err)
 		}
 	}
+	system := func(v Version, behaves string) func(*Updater, *world) {
+		return func(u *Updater, w *world) { _, _ = through(u, w, w.bundle(v, "system-"+behaves)) }
+	}
+	hasSystem := func(w *world) {
+		withSystems(w)
+		if r, err := through(w.updater(), w, w.bundle(v2, "system-good")); err != nil || r.Outcome != Confirmed {
+			w.t.Fatalf("%+v, %v", r, err)
+		}
+	}
 	return []story{
 		{"forwards", func(*world) {}, installs(v2, "good"), []Version{v1, v2}},
 		{"forwards again", has, installs(v3, "good"), []Version{v2, v3}},
 		{"back by itself", func(*world) {}, installs(v2, "blind"), []Version{v1}},
 		{"back by itself to an update", has, installs(v3, "mute"), []Version{v2}},
 		{"back by hand", has, func(u *Updater, _ *world) { _, _ = u.Rollback(context.Background(), "by hand") }, []Version{v1, v2}},
+
+		{"system", withSystems, system(v2, "good"), []Version{v1, v2}},
+		{"system back by itself", withSystems, system(v2, "mute"), []Version{v1}},
+		{"system does not come up", withSystems, system(v2, "brick"), []Version{v1}},
+		{"system back by hand", hasSystem, func(u *Updater, w *world) {
+			r, err := u.Rollback(context.Background(), "by hand")
+			_, _ = w.restarts(u, r, err)
+		}, []Version{v1, v2}},
 	}
 }
 
@@ -123,8 +140,11 @@ func TestCrashMatrix(t *testing.T) {
 	for _, s := range stories() {
 		for _, way := range []string{"killed", "power", "lost"} {
 			t.Run(s.name+"/"+way, func(t *testing.T) {
-				cuts := 0
-				for n := 1; ; n++ {
+				cuts, each := 0, 1
+				if testing.Short() {
+					each = 4
+				}
+				for n := 1; ; n += each {
 					ended := false
 					synctest.Test(t, func(t *testing.T) { ended = oneCut(t, s, way, n, 0) })
 					if ended {
@@ -144,7 +164,7 @@ func TestCrashMatrix(t *testing.T) {
 						return
 					}
 				}
-				if cuts < 10 {
+				if cuts < 10/each {
 					t.Errorf("only %d steps were cut off: the matrix does not see them", cuts)
 				}
 				t.Logf("%d steps", cuts)
@@ -185,6 +205,9 @@ func oneCut(t *testing.T, s story, way string, n, m int) (over bool) {
 		t.Errorf("%s: %s runs", what, w.box.version)
 	}
 	w.runs(w.box.version)
+	if i := w.image; i != nil && (i.next != i.booted || !i.good[i.booted]) {
+		t.Errorf("%s: %s runs and %s starts next (good: %v)", what, i.booted, i.next, i.good)
+	}
 	if r, err := w.install(w.bundle("v1.3.0", "good")); w.box.version != "v1.3.0" {
 		t.Errorf("%s: afterwards no update can be made: %+v, %v", what, r, err)
 	}
@@ -196,6 +219,17 @@ func oneCut(t *testing.T, s story, way string, n, m int) (over bool) {
 
 // recoverBy is what the box does after an updater was cut off.
 func recoverBy(w *world, u *Updater, way string) {
+	if w.image != nil && (way != "killed" || w.box.reboot) {
+		w.box.reboot = true // by the power, or it was asked for
+		if _, err := w.restarts(u, Result{}, nil); err != nil {
+			w.t.Errorf("after a restart: %v", err)
+		}
+		return
+	}
+	if w.starting { // its unit starts it, however the one before has ended
+		_ = w.box.Start(context.Background())
+		w.starting = false
+	}
 	if way != "killed" {
 		b := *u // the unit of the boot is a process of its own, before the gateway
 		if err := b.Boot(); err != nil {
@@ -203,7 +237,11 @@ func recoverBy(w *world, u *Updater, way string) {
 		}
 		_ = w.box.Start(context.Background())
 	}
-	if _, err := u.Apply(context.Background()); err != nil {
+	r, err := u.Apply(context.Background())
+	if err == nil {
+		_, err = w.restarts(u, r, err)
+	}
+	if err != nil {
 		w.t.Errorf("apply: %v", err)
 	}
 	// The real gateway sells as soon as no version is on trial.
@@ -217,7 +255,7 @@ func lose(w *world, k *knife, way string) {
 	if way == "killed" {
 		return
 	}
-	w.box.running, w.box.version, w.box.held = "", "", false
+	w.box.running, w.box.version, w.box.held, w.box.reboot = "", "", false, false
 	if way == "lost" && k.undo != nil {
 		k.undo()
 	}

@@ -28,7 +28,7 @@ func (u *Updater) Install(ctx context.Context, bundle io.Reader) (Result, error)
 		s, err = u.goOn(ctx, s)
 	}
 	if err != nil {
-		return s.Last, err
+		return u.restarting(s, err)
 	}
 	b, err := u.open(bundle)
 	if err != nil {
@@ -38,7 +38,12 @@ func (u *Updater) Install(ctx context.Context, bundle io.Reader) (Result, error)
 	if err := u.admit(s, m); err != nil {
 		return u.refuse(s, m.Version, err)
 	}
-	to, err := u.stage(ctx, b)
+	var to Place
+	if m.Method == MethodRAUC {
+		s, to, err = u.stageSystem(ctx, s, b)
+	} else {
+		to, err = u.stage(ctx, b)
+	}
 	if err != nil {
 		return u.refuse(s, m.Version, err)
 	}
@@ -96,31 +101,39 @@ func (u *Updater) admit(s State, m Manifest) error {
 // it can say its name on this machine.
 func (u *Updater) stage(ctx context.Context, b *Bundle) (Place, error) {
 	m := b.Manifest
-	to := Place{Version: m.Version, Target: filepath.Join("versions", string(m.Version)), Journal: m.Journal}
-	if err := u.space(m.Files[0].Size); err != nil {
+	to := Place{Version: m.Version, Target: versionFolder(m.Version), Journal: m.Journal}
+	making, err := u.unpack(b)
+	if err != nil {
 		return to, err
+	}
+	if err := speaks(ctx, filepath.Join(making, Program), m.Version); err != nil {
+		return to, err
+	}
+	return to, u.disk.rename(making, filepath.Join(u.Dir, to.Target))
+}
+
+func versionFolder(v Version) string { return filepath.Join("versions", string(v)) }
+
+// unpack writes a bundle into a folder that is still to get its name.
+func (u *Updater) unpack(b *Bundle) (making string, err error) {
+	file := b.Manifest.Files[0]
+	if err := u.space(file.Size); err != nil {
+		return "", err
 	}
 	versions := filepath.Join(u.Dir, "versions")
-	final, making := filepath.Join(u.Dir, to.Target), filepath.Join(versions, "new")
-	if err := errors.Join(u.disk.remove(final), u.disk.remove(making), u.disk.folder(versions), u.disk.folder(making)); err != nil {
-		return to, err
+	making = filepath.Join(versions, "new")
+	if err := errors.Join(u.disk.remove(filepath.Join(u.Dir, versionFolder(b.Manifest.Version))), u.disk.remove(making), u.disk.folder(versions), u.disk.folder(making)); err != nil {
+		return "", err
 	}
-	program := filepath.Join(making, Program)
-	if err := u.disk.fill(program, 0o755, b.Copy); err != nil {
-		return to, err
+	if err := u.disk.fill(filepath.Join(making, file.Name), 0o755, b.Copy); err != nil {
+		return "", err
 	}
 	for name, text := range map[string][]byte{"manifest.json": b.raw, "manifest.json.minisig": b.signature} {
 		if err := u.disk.fill(filepath.Join(making, name), 0o644, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
-			return to, err
+			return "", err
 		}
 	}
-	if err := flushFolder(making); err != nil {
-		return to, err
-	}
-	if err := speaks(ctx, program, m.Version); err != nil {
-		return to, err
-	}
-	return to, u.disk.rename(making, final)
+	return making, flushFolder(making)
 }
 
 // space makes sure that the disk has room for the program twice: a disk that is
@@ -161,10 +174,15 @@ func (u *Updater) change(ctx context.Context, s State, to Place) (Result, error)
 	if err != nil {
 		u.Log.Warn("the gateway does not say how it is before the update; the new one has to come up, no more", "err", err)
 	}
+	from, to, err := u.inSlots(ctx, s.Confirmed, to)
+	if err != nil {
+		return u.refuse(s, to.Version, err)
+	}
 	if err := u.hold(ctx); err != nil {
 		return u.postpone(s, to.Version, err)
 	}
-	s.Phase, s.From, s.To, s.Tries, s.Before = PhaseSwitching, s.Confirmed, to, 0, before
+	s.From, s.To = from, to
+	s.Phase, s.Tries, s.Before = PhaseSwitching, 0, before
 	if err := u.save(s); err != nil {
 		return s.Last, errors.Join(err, u.Box.Release(ctx))
 	}
@@ -173,10 +191,13 @@ func (u *Updater) change(ctx context.Context, s State, to Place) (Result, error)
 		r, err := u.postpone(s, to.Version, err)
 		return r, errors.Join(err, startErr)
 	}
+	if s.acrossSystems() {
+		return u.bootOther(ctx, s)
+	}
 	s.Phase, s.Tries = PhaseTrying, 1
 	err = u.save(s)
 	if err == nil {
-		err = u.point(to)
+		err = u.point(s.To)
 	}
 	if err != nil {
 		return s.Last, errors.Join(err, u.undo(ctx, s))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -74,6 +75,11 @@ func (u *Updater) confirm(ctx context.Context, s State) (Result, error) {
 	if err := u.rotate(s.To); err != nil {
 		return u.takeBack(ctx, s, "keys: "+err.Error())
 	}
+	if s.acrossSystems() { // before the end is written: a slot that nobody calls good is left after some boots
+		if err := u.good(ctx); err != nil {
+			return s.Last, fmt.Errorf("confirm %s: %w", s.To.Version, err)
+		}
+	}
 	s.Previous, s.Confirmed = s.From, s.To
 	err := u.end(s, Confirmed, s.To.Version, "")
 	if err == nil {
@@ -86,10 +92,10 @@ func (u *Updater) confirm(ctx context.Context, s State) (Result, error) {
 
 // rotate applies what the signed manifest of a version says of keys.
 func (u *Updater) rotate(p Place) error {
-	if filepath.IsAbs(p.Target) {
-		return nil // the packaged one has no manifest
-	}
 	m, err := u.manifest(p)
+	if filepath.IsAbs(p.Target) && (p.Slot == "" || errors.Is(err, fs.ErrNotExist)) {
+		return nil // a package, and the system that the box was made with, have no manifest
+	}
 	if err != nil || len(m.Trust)+len(m.Revoke) == 0 {
 		return err
 	}
@@ -115,8 +121,7 @@ func (u *Updater) takeBack(ctx context.Context, s State, reason string) (Result,
 		u.Log.Warn("the new version does not stop", "err", err)
 	}
 	err := u.back(s, func() error { return u.Box.Start(ctx) }, reason)
-	s, _ = u.load()
-	return s.Last, err
+	return u.ended(err)
 }
 
 // goOn brings an update to its end that an earlier updater has begun.
@@ -128,14 +133,19 @@ func (u *Updater) goOn(ctx context.Context, s State) (State, error) {
 	if err := u.Box.Start(ctx); err != nil {
 		u.Log.Warn("the new version does not start at once", "err", err)
 	}
-	if _, err := u.judge(ctx, s); err != nil {
+	r, err := u.judge(ctx, s)
+	if err == nil && r.Outcome == Restarting {
+		err = errRestart
+	}
+	if err != nil {
 		return s, err
 	}
 	return u.load()
 }
 
 // Apply goes on with an update that was cut off. It returns how the newest one
-// ended, or stands.
+// ended, or stands. Where nothing goes on it tells the bootloader that the system
+// that runs is a good one.
 func (u *Updater) Apply(ctx context.Context) (Result, error) {
 	unlock, err := u.lock()
 	if err != nil {
@@ -146,7 +156,15 @@ func (u *Updater) Apply(ctx context.Context) (Result, error) {
 	if err == nil {
 		s, err = u.goOn(ctx, s)
 	}
-	return s.Last, err
+	if err == nil && u.Image != nil && s.Phase == PhaseNone {
+		if err := u.good(ctx); err != nil {
+			u.Log.Error("the bootloader is not told that this system is good: it may leave it after some starts", "err", err)
+		}
+	}
+	if err != nil {
+		return u.restarting(s, err)
+	}
+	return s.Last, nil
 }
 
 // Confirm ends the trial of the new version now: a person has looked.
@@ -161,7 +179,7 @@ func (u *Updater) Confirm(ctx context.Context) (Result, error) {
 		return s.Last, err
 	}
 	if s, err = u.resume(s, func() error { return u.Box.Start(ctx) }); err != nil {
-		return s.Last, err
+		return u.restarting(s, err)
 	}
 	if s.Phase != PhaseTrying {
 		return s.Last, errors.New("confirm: no version is on trial")
@@ -182,7 +200,7 @@ func (u *Updater) Rollback(ctx context.Context, reason string) (Result, error) {
 		return s.Last, err
 	}
 	if s, err = u.resume(s, func() error { return u.Box.Start(ctx) }); err != nil {
-		return s.Last, err
+		return u.restarting(s, err)
 	}
 	if s.Phase == PhaseTrying {
 		return u.takeBack(ctx, s, reason)

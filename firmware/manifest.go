@@ -22,7 +22,8 @@ type Manifest struct {
 	// armv6 program runs on armv7 as well.
 	Machine string `json:"machine"`
 
-	// Method is "binary": one program beside the previous one.
+	// Method is "binary": one program beside the previous one; or "rauc": a whole
+	// system, as a bundle of RAUC.
 	Method string `json:"method"`
 
 	// Journal is the format of journals that this version writes. The version
@@ -59,12 +60,21 @@ const (
 
 const product = "tillgate-firmware"
 
-// MethodBinary is the way of installing there is. Another one gets another
-// name, so that a box that does not know it refuses.
-const MethodBinary = "binary"
+// The ways of installing. Another one gets another name, so that a box that does
+// not know it refuses.
+const (
+	MethodBinary = "binary"
+	MethodRAUC   = "rauc"
+)
 
-// Program is the name of the one file of a bundle, and of every program.
-const Program = "tillgate"
+// The one file of a bundle: Program is also the name of every program.
+const (
+	Program = "tillgate"
+	System  = "system.raucb"
+)
+
+// methods is the name of the file that each way of installing takes.
+var methods = map[string]string{MethodBinary: Program, MethodRAUC: System}
 
 var hexSHA256 = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
@@ -110,12 +120,12 @@ func (m Manifest) check() error {
 		}
 	}
 	switch {
-	case m.Method != MethodBinary:
+	case methods[m.Method] == "":
 		say("method %.20q is not known here", m.Method)
-	case len(m.Files) != 1 || m.Files[0].Name != Program:
-		say("a bundle of method %s has one file, %s", m.Method, Program)
+	case len(m.Files) != 1 || m.Files[0].Name != methods[m.Method]:
+		say("a bundle of method %s has one file, %s", m.Method, methods[m.Method])
 	case m.Files[0].Size <= 0 || m.Files[0].Size > MaxBundle:
-		say("%s has %d bytes, at most %d are taken", Program, m.Files[0].Size, MaxBundle)
+		say("%s has %d bytes, at most %d are taken", m.Files[0].Name, m.Files[0].Size, MaxBundle)
 	}
 	for _, f := range m.Files {
 		if b, err := hex.DecodeString(f.SHA256); err != nil || len(b) != 32 || !hexSHA256.MatchString(f.SHA256) {

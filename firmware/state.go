@@ -11,6 +11,7 @@ type Phase string
 const (
 	PhaseNone      Phase = ""          // nothing is going on
 	PhaseSwitching Phase = "switching" // the gateway is being stopped; the link leads to the old version
+	PhaseBooting   Phase = "booting"   // the other system starts next; the box restarts into it
 	PhaseTrying    Phase = "trying"    // the link leads to the new one, or is about to; it has to prove itself
 	PhaseReturning Phase = "returning" // the link leads to the old one again, or is about to
 )
@@ -20,6 +21,9 @@ type Place struct {
 	Version Version `json:"version"`
 	Target  string  `json:"target"`  // of the link: "versions/v1.4.0", or the packaged folder
 	Journal int     `json:"journal"` // the format it writes
+
+	// Slot is the system it runs in, as RAUC calls it; "" on a box that has one.
+	Slot string `json:"slot,omitempty"`
 }
 
 // State is what the updater remembers.
@@ -56,6 +60,7 @@ const (
 	Refused    Outcome = "refused"     // nothing was changed, and the same bundle will be refused again
 	Postponed  Outcome = "postponed"   // nothing was changed: a payment was open or in doubt
 	Cut        Outcome = "interrupted" // nothing was changed: the power failed, say; try again
+	Restarting Outcome = "restarting"  // the box restarts into another system, and goes on there; never in the state
 )
 
 // Result is how the newest update ended.

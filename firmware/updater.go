@@ -31,6 +31,8 @@ type Box interface {
 	Settled(ctx context.Context, program string) error
 	// Health asks the running gateway how it is.
 	Health(ctx context.Context) (Health, error)
+	// Reboot begins to restart the box, and may return before it is over.
+	Reboot(ctx context.Context) error
 }
 
 // ErrBusy: a payment is open or in doubt.
@@ -44,6 +46,7 @@ type Updater struct {
 	Packaged Place  // the program that came with the package or image
 	Machine  string // this box: amd64, arm64, armv7, armv6
 	Box      Box
+	Image    Image        // nil: the box has one system, and only programs are updated
 	Log      *slog.Logger // nil discards
 
 	GateWithin time.Duration // how long a new version has to prove itself; 0 means 5 min
@@ -51,7 +54,8 @@ type Updater struct {
 	HoldWithin time.Duration // how long a payment is waited for; 0 means 20 min
 	Pace       time.Duration // between two looks; 0 means 1 s
 
-	disk disk
+	booting bool // the box has just started
+	disk    disk
 }
 
 // MaxTries is how often a version is started without proving itself.
@@ -113,6 +117,7 @@ func (u *Updater) Boot() error {
 		return err
 	}
 	defer unlock()
+	u.booting = true
 	s, err := u.load()
 	if err != nil {
 		u.Log.Error("the updater's state cannot be read: going on with the packaged program", "err", err)
@@ -122,11 +127,11 @@ func (u *Updater) Boot() error {
 		}
 	}
 	if s, err = u.resume(s, nobody); err != nil {
-		return err
+		return started(err)
 	}
 	if s.Phase == PhaseTrying {
 		if s.Tries++; s.Tries > MaxTries {
-			return u.back(s, nobody, fmt.Sprintf("it was started %d times and did not prove itself", MaxTries))
+			return started(u.back(s, nobody, fmt.Sprintf("it was started %d times and did not prove itself", MaxTries)))
 		}
 		if err := u.save(s); err != nil {
 			return err
@@ -142,6 +147,9 @@ func nobody() error { return nil }
 // a version on trial, or nothing. start starts the gateway; the phase ends only
 // after it, so that a gateway that was stopped for an update is not forgotten.
 func (u *Updater) resume(s State, start func() error) (State, error) {
+	if s.Phase != PhaseNone && s.acrossSystems() {
+		return u.resumeImage(s, start)
+	}
 	now, err := u.current()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s, err
@@ -184,7 +192,7 @@ func (u *Updater) complete(s State) error {
 
 // tidy removes versions that nothing leads to, and what was being written.
 func (u *Updater) tidy(s State) {
-	keep := []string{s.From.Target, s.To.Target, s.Confirmed.Target, s.Previous.Target}
+	keep := []string{s.From.Target, s.To.Target, s.Confirmed.Target, s.Previous.Target, s.From.papers(), s.To.papers(), s.Confirmed.papers(), s.Previous.papers()}
 	if now, err := u.current(); err == nil {
 		keep = append(keep, now)
 	}
@@ -210,6 +218,11 @@ func (u *Updater) back(s State, start func() error, reason string) error {
 	}
 	if err := u.point(s.From); err != nil {
 		return err
+	}
+	if s.acrossSystems() {
+		if err := u.leave(s); err != nil {
+			return err
+		}
 	}
 	if err := start(); err != nil {
 		u.Log.Error("the old version does not start", "err", err)

@@ -18,7 +18,7 @@ func (u *Updater) manifest(p Place) (Manifest, error) {
 }
 
 func (u *Updater) installed(p Place) (*Bundle, error) {
-	dir := filepath.Join(u.Dir, p.Target)
+	dir := filepath.Join(u.Dir, p.papers())
 	raw, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
 	if err != nil {
 		return nil, err

@@ -39,11 +39,14 @@ func known(b []byte) (v Version, behaves string) {
 // world is a box: folders on a real disk, keys, and a gateway of which only the
 // behaviour is played.
 type world struct {
-	t    *testing.T
-	dir  string
-	keys string
-	key  minisign.PrivateKey
-	box  *gateway
+	t     *testing.T
+	dir   string
+	keys  string
+	key   minisign.PrivateKey
+	box   *gateway
+	image *slots // nil: the box has one system
+
+	starting bool // the box has begun to start, and its gateway is still to be started
 }
 
 const (
@@ -63,6 +66,7 @@ type gateway struct {
 	open    atomic.Int32 // payments that are open or in doubt
 	behind  int          // the same, known to the journal alone
 	starts  int
+	reboot  bool // was asked for
 }
 
 func (g *gateway) Hold(context.Context) error {
@@ -96,9 +100,11 @@ func (g *gateway) Start(context.Context) error {
 	}
 	// What the real one does: a version on trial takes no payment.
 	s, err := ReadState(g.dir)
-	g.held = err != nil || s.Phase == PhaseTrying
+	g.held = err != nil || s.OnTrial()
 	return nil
 }
+
+func (g *gateway) Reboot(context.Context) error { g.reboot = true; return nil }
 
 func (g *gateway) Settled(_ context.Context, p string) error {
 	if g.running != "" {
@@ -193,12 +199,19 @@ func newKey(t *testing.T) (public string, key minisign.PrivateKey) {
 	return string(text), key
 }
 
+func (w *world) packaged() string { return filepath.Join(filepath.Dir(w.dir), "packaged") }
+
 // updater is a new process: it remembers nothing.
 func (w *world) updater() *Updater {
-	return &Updater{
+	u := &Updater{
 		Dir: w.dir, Keys: w.keys, Machine: "arm64", Box: w.box, Log: slog.New(slog.DiscardHandler),
-		Packaged: Place{Version: v1, Target: filepath.Join(filepath.Dir(w.dir), "packaged"), Journal: 1},
+		Packaged: Place{Version: v1, Target: w.packaged(), Journal: 1},
 	}
+	if w.image != nil { // the program of the system that runs
+		u.Image = w.image
+		u.Packaged.Version, _ = known(w.image.systems[w.image.booted])
+	}
+	return u
 }
 
 // bundle signs a program.
@@ -210,8 +223,11 @@ func (w *world) bundle(v Version, behaves string, edit ...func(*Manifest)) []byt
 func (w *world) signed(key minisign.PrivateKey, v Version, behaves string, edit ...func(*Manifest)) []byte {
 	w.t.Helper()
 	file := filepath.Join(filepath.Dir(w.dir), "program")
-	w.put(file, program(v, behaves), 0o755)
+	w.put(file, program(v, strings.TrimPrefix(behaves, "system-")), 0o755)
 	m := Manifest{Version: v, Machine: "arm64", Method: MethodBinary, Journal: 1}
+	if strings.HasPrefix(behaves, "system-") {
+		m.Method = MethodRAUC
+	}
 	for _, e := range edit {
 		e(&m)
 	}

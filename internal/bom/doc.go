@@ -7,5 +7,5 @@
 // Licences are found by people, not by programs: a module that is not in
 // modules.tsv fails the tests of this package.
 //
-//	go test ./internal/bom -update    writes notices.txt and the table of docs/licences.md anew
+//	go test ./internal/bom -update    writes notices.txt, notices.gz and the table of docs/licences.md anew
 package bom

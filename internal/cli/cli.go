@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strconv"
 	"strings"
 
-	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
 
+	"tillgate/internal/command"
 	"tillgate/internal/control"
 	"tillgate/link"
 )
@@ -98,51 +101,43 @@ type app struct {
 // Main runs one command line and returns its exit status.
 func Main(ctx context.Context, args []string, s Streams, p Parts) int {
 	var t Table
-	type left int // how kong's --help ends
-	parser, err := kong.New(&t,
-		kong.Name("tillgate"), kong.Description("The payment gateway inside a kiosk."),
-		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { panic(left(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Summary: true}),
-		kong.Vars{"drivers": strings.Join(names(p.Drivers), ", "), "notifiers": strings.Join(notifiers(p.Drivers), ", ")},
-	)
+	program, err := command.New("tillgate", "The payment gateway inside a kiosk.", &t,
+		map[string]string{"drivers": strings.Join(names(p.Drivers), ", "), "notifiers": strings.Join(notifiers(p.Drivers), ", ")})
 	if err != nil {
 		fmt.Fprintln(s.Err, "tillgate:", err)
 		return exitError
 	}
-	code := -1
-	var k *kong.Context
-	func() {
-		defer func() {
-			if r := recover(); r != nil {
-				l, ok := r.(left)
-				if !ok {
-					panic(r)
-				}
-				code = int(l)
-			}
-		}()
-		k, err = parser.Parse(args)
-	}()
-	if code >= 0 {
-		return code
-	}
+	a := &app{Streams: s, ctx: ctx, drivers: p.Drivers, version: p.Version, table: &t}
+	call, err := program.Parse(args)
 	if err != nil {
-		fmt.Fprintf(s.Err, "tillgate: %v\n", err)
-		fmt.Fprintf(s.Err, "Run `tillgate%s --help` for what there is.\n", commandOf(err))
+		hint := "tillgate"
+		if e, ok := errors.AsType[*command.Error](err); ok && e.Command != "" {
+			hint += " " + e.Command
+		}
+		fmt.Fprintf(s.Err, "tillgate: %v\nRun `%s --help` for what there is.\n", err, hint)
 		return exitUsage
 	}
-	a := &app{Streams: s, ctx: ctx, drivers: p.Drivers, version: p.Version, table: &t}
-	return a.report(k.Run(a))
+	if call.Help {
+		return a.report(program.Help(s.Out, call, width(s.Out)))
+	}
+	return a.report(call.Command.(runner).Run(a))
 }
 
-// commandOf names the command that was reached before err, for the hint.
-func commandOf(err error) string {
-	if e, ok := errors.AsType[*kong.ParseError](err); ok && e.Context != nil {
-		if node := e.Context.Selected(); node != nil {
-			return " " + strings.TrimPrefix(node.FullPath(), "tillgate ")
+// runner is what every command of the table is.
+type runner interface{ Run(*app) error }
+
+// width is how many characters a line of out has.
+func width(out io.Writer) int {
+	const usual = 80
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	if f, ok := out.(*os.File); ok {
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+			return int(size.Col)
 		}
 	}
-	return ""
+	return usual
 }
 
 // exit is an error that has its own status; an empty text prints nothing.

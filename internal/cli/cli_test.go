@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	listening ADDRESS      waits until somebody listens
 //	begun SOCKET ID        waits until the journal has the payment
 //	await FILE TEXT        waits until the file has the text
+//	linked NAME            waits until the link leads somewhere
 //	envsubst FILE...       replaces $WORK, $PORT ... in files
 //
 // $PORT, $PORT2 and $PORT3 are free TCP ports on loopback.
@@ -61,7 +62,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "ready": ready, "begun": begun, "sells": sells, "alerted": alerted, "listening": listening, "await": await, "envsubst": envsubst,
+			"status": status, "ready": ready, "begun": begun, "sells": sells, "alerted": alerted, "listening": listening, "await": await, "linked": linked, "envsubst": envsubst,
 		},
 	})
 }
@@ -163,6 +164,13 @@ func begun(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		defer c.Close()
 		_, err = c.Entry(context.Background(), payment.ID(args[1]))
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
+func linked(ts *testscript.TestScript, _ bool, args []string) {
+	until(ts, args[0], func() (bool, string) {
+		_, err := os.Stat(ts.MkAbs(args[0]))
 		return err == nil, fmt.Sprint(err)
 	})
 }

@@ -54,11 +54,20 @@ func (c *checkCmd) Run(a *app) error {
 	if !c.JSON {
 		var terminals []string
 		for _, t := range conf.Terminals {
-			terminals = append(terminals, t.Name+" ("+t.Driver+", "+t.Address+")")
+			terminals = append(terminals, t.Name+" ("+t.Driver+", "+place(t)+")")
 		}
 		fmt.Fprintf(a.Out, "%s: good. Box %s, terminals: %s\n", c.File, conf.Box, strings.Join(terminals, ", "))
 	}
 	return nil
+}
+
+// place is where a terminal is, and how its line will be set.
+func place(t config.Terminal) string {
+	a, err := t.Spec.Address(t.Address)
+	if err != nil || a.Line() == "" {
+		return t.Address
+	}
+	return t.Address + " at " + a.Line()
 }
 
 func plural(n int, what string) string {

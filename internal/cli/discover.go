@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"tillgate/internal/discover"
 	"tillgate/internal/uevent"
+	"tillgate/link"
 	"tillgate/serialio"
 )
 
@@ -65,10 +68,38 @@ Lines for the configuration:
 terminals:
   - name: front
     driver: %s   # what the terminal speaks: %s
-    address: %s
+    address: %s%s
     currency: VND
     max_amount: "5000000"
-`, a.drivers[0].Name, strings.Join(names(a.drivers), ", "), best.Address)
+`, a.drivers[0].Name, strings.Join(protocols(a.drivers), ", "), best.Address, speedsOf(a.drivers, best.Address))
+}
+
+// protocols names the drivers of terminals.
+func protocols(all []link.Driver) (found []string) {
+	for _, d := range all {
+		if d.Open != nil {
+			found = append(found, d.Name)
+		}
+	}
+	return found
+}
+
+// speedsOf says how drivers set the line of a serial address.
+func speedsOf(all []link.Driver, address string) string {
+	by := map[string][]string{}
+	for _, d := range all {
+		if a, err := d.Address(address); err == nil && d.Open != nil && a.Line() != "" {
+			by[a.Line()] = append(by[a.Line()], d.Name)
+		}
+	}
+	var said []string
+	for _, line := range slices.Sorted(maps.Keys(by)) {
+		said = append(said, line+" for "+strings.Join(by[line], ", "))
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return "   # " + strings.Join(said, "; ") + "; for another speed: ?baud="
 }
 
 // show prints one.

@@ -232,7 +232,7 @@ func running(t payment.TerminalStatus) finding {
 // checkTerminal looks at a terminal's port, and asks the terminal if nobody
 // else does.
 func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[string]payment.TerminalStatus, probe bool) {
-	address, err := link.ParseAddress(t.Address)
+	address, err := t.Spec.Address(t.Address)
 	if err != nil || address.Scheme() == "sim" {
 		return
 	}
@@ -247,7 +247,7 @@ func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[strin
 	if _, ok := held[t.Name]; ok {
 		return // asked through the gateway: two on one line spoil both
 	}
-	f := finding{Check: "terminal " + t.Name, Level: good, Tried: "open " + t.Address + " and ask who it is"}
+	f := finding{Check: "terminal " + t.Name, Level: good, Tried: "open " + place(t) + " and ask who it is"}
 	ctx, cancel := context.WithTimeout(a.ctx, 20*time.Second)
 	defer cancel()
 	var line tap

@@ -12,12 +12,15 @@ import (
 	"time"
 
 	"tillgate/firmware"
+	"tillgate/firmware/rauc"
 )
 
 // firmwareCmd is everything about updates of the box.
 type firmwareCmd struct {
 	Dir  string `help:"Folder of the versions." env:"TILLGATE_FIRMWARE" default:"/var/lib/tillgate-firmware" placeholder:"DIR"`
 	Keys string `help:"Folder of the public keys whose signatures count, *.pub." env:"TILLGATE_KEYS" default:"/etc/tillgate/keys" placeholder:"DIR"`
+
+	RAUC string `name:"rauc" help:"Configuration of RAUC. A box that has none has one system, and only the program is updated." default:"/etc/rauc/system.conf" placeholder:"FILE"`
 
 	Trial time.Duration `help:"How long a new version has to prove itself." default:"5m" placeholder:"TIME"`
 
@@ -62,10 +65,14 @@ func (a *app) updater() (*firmware.Updater, error) {
 		return nil, err
 	}
 	log := slog.New(slog.NewTextHandler(a.Err, nil))
-	return &firmware.Updater{
+	u := &firmware.Updater{
 		Dir: f.Dir, Keys: f.Keys, GateWithin: f.Trial, Packaged: packaged, Machine: machine, Log: log,
 		Box: &service{config: a.table.Config, socket: a.configuredSocket(), current: filepath.Join(f.Dir, "current", firmware.Program), log: log},
-	}, nil
+	}
+	if !missing(f.RAUC) {
+		u.Image = &rauc.Client{Log: log}
+	}
+	return u, nil
 }
 
 type fwStatusCmd struct {
@@ -93,6 +100,9 @@ func (s *fwStatusCmd) Run(a *app) error {
 	runs := string(st.Confirmed.Version)
 	if runs == "" {
 		runs = "the packaged one"
+	}
+	if st.Confirmed.Slot != "" {
+		runs += ", in " + st.Confirmed.Slot
 	}
 	rows := [][]string{{"version", runs}}
 	if st.Phase != firmware.PhaseNone {
@@ -174,6 +184,10 @@ func (a *app) installed(r firmware.Result, asjson bool, err error) error {
 		return err
 	}
 	switch {
+	case r.Outcome == firmware.Restarting:
+		if !asjson {
+			fmt.Fprintf(a.Out, "%s: %s; afterwards `tillgate firmware status` tells how it went\n", r.Version, r.Text)
+		}
 	case r.Outcome == firmware.Confirmed && !asjson:
 		fmt.Fprintf(a.Out, "%s runs\n", r.Version)
 	case r.Outcome != firmware.Confirmed:
@@ -242,7 +256,7 @@ func (c *fwApplyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if _, err := u.Apply(a.ctx); err != nil {
+	if r, err := u.Apply(a.ctx); err != nil || r.Outcome == firmware.Restarting {
 		return err
 	}
 	for _, dir := range c.Inbox {

@@ -68,6 +68,10 @@ func (s *service) Release(ctx context.Context) error {
 
 func (s *service) Stop(ctx context.Context) error { return systemctl(ctx, "stop", unit) }
 
+// Reboot does not wait: what was begun goes on afterwards. Whoever is being
+// stopped with the box is waited for by systemd.
+func (s *service) Reboot(ctx context.Context) error { return systemctl(ctx, "--no-block", "reboot") }
+
 // Start does not wait: whether the gateway comes up is for the judge to see.
 func (s *service) Start(ctx context.Context) error {
 	return systemctl(ctx, "--no-block", "start", unit)

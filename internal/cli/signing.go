@@ -79,7 +79,7 @@ func readLine(file string) (string, error) {
 }
 
 type fwSignCmd struct {
-	File     string   `arg:"" help:"Program that .ci/static has built."`
+	File     string   `arg:"" help:"Program that .ci/static has built, or a whole system as a bundle of RAUC (*.raucb)."`
 	Key      string   `required:"" help:"Secret key." placeholder:"FILE"`
 	Password string   `name:"password-file" help:"File with the key's password." placeholder:"FILE"`
 	Release  string   `name:"release" required:"" help:"Version, as the program says it of itself, like v1.4.0." placeholder:"VERSION"`
@@ -92,7 +92,10 @@ type fwSignCmd struct {
 }
 
 func (fwSignCmd) Help() string {
-	return `    tillgate firmware sign --key release.key --release v1.4.0 dist/tillgate-arm64`
+	return `    tillgate firmware sign --key release.key --release v1.4.0 dist/tillgate-arm64
+    tillgate firmware sign --key release.key --release v1.4.0 --machine arm64 tillgate-rpi4.raucb
+
+The version of a whole system is the one of the Tillgate in it.`
 }
 
 func (s *fwSignCmd) Run(a *app) error {
@@ -101,6 +104,9 @@ func (s *fwSignCmd) Run(a *app) error {
 		return fmt.Errorf("read the secret key: %w", err)
 	}
 	m := firmware.Manifest{Version: firmware.Version(s.Release), Machine: s.Machine, Method: firmware.MethodBinary, Journal: store.Format, Revoke: s.Revoke, Notes: s.Notes}
+	if filepath.Ext(s.File) == ".raucb" {
+		m.Method = firmware.MethodRAUC
+	}
 	if m.Machine == "" {
 		if m.Machine, err = builtFor(s.File); err != nil {
 			return fmt.Errorf("find out for which machine %s is: %w; name it with --machine", s.File, err)

@@ -43,7 +43,7 @@ func newUpdates(dir, keys, data, version string, log *slog.Logger) *updates {
 // that cannot be read is none.
 func (u *updates) onTrial() bool {
 	s, err := firmware.ReadState(u.dir)
-	return err == nil && s.Phase == firmware.PhaseTrying
+	return err == nil && s.OnTrial()
 }
 
 // Hold and Release are the control socket's.

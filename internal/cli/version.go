@@ -30,7 +30,7 @@ func (v *versionCmd) Run(a *app) error {
 		}
 		return asJSON(a.Out, bom.Of(info, a.version.Version, a.version.Revision))
 	case v.Licences:
-		_, err := io.WriteString(a.Out, bom.Notices)
+		_, err := io.WriteString(a.Out, bom.Notices())
 		return err
 	}
 	if v.JSON {

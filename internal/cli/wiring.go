@@ -56,7 +56,7 @@ func (b *box) takesCommands() bool {
 }
 
 func (b *box) terminal(rest context.Context, t config.Terminal) (gateway.Terminal, error) {
-	address, err := link.ParseAddress(t.Address)
+	address, err := t.Spec.Address(t.Address)
 	if err != nil {
 		return gateway.Terminal{}, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"text/template"
 	"time"
 
 	"tillgate/link"
@@ -27,9 +26,11 @@ func Example(drivers []link.Driver) []byte {
 			break
 		}
 	}
+	text := strings.ReplaceAll(exampleText, "${driver}", name)
+	before, rest, _ := strings.Cut(text, "#{ notify\n")
+	notify, after, _ := strings.Cut(rest, "#} notify\n")
 	var out bytes.Buffer
-	t := template.Must(template.New("example").Parse(exampleText))
-	words := map[string]string{"Driver": name}
+	out.WriteString(before)
 	for _, d := range drivers {
 		if d.Notify == nil {
 			continue
@@ -38,12 +39,10 @@ func Example(drivers []link.Driver) []byte {
 		if d.Notify.Settings != nil {
 			writeSettings(&profile, "#        ", reflect.ValueOf(d.Notify.Settings()))
 		}
-		words["Sender"], words["Path"], words["Currency"], words["Profile"] = d.Name, d.Notify.Path, d.Currency, profile.String()
+		out.WriteString(strings.NewReplacer("${sender}", d.Name, "${path}", d.Notify.Path, "${currency}", d.Currency, "${profile}", profile.String()).Replace(notify))
 		break
 	}
-	if err := t.Execute(&out, words); err != nil {
-		panic(fmt.Sprintf("config: the example: %v", err)) // a fault of the embedded text
-	}
+	out.WriteString(after)
 	for _, d := range drivers {
 		if d.Settings == nil {
 			continue

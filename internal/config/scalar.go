@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/invopop/jsonschema"
 )
 
 // Duration is a length of time. In the file it is a number with a unit, such
@@ -50,8 +49,8 @@ func parseDuration(s string) (time.Duration, error) {
 
 const durationPattern = `^([0-9]+d|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+|0)$`
 
-func (Duration) JSONSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{Type: "string", Pattern: durationPattern, Examples: []any{"300s", "30d"}}
+func (Duration) draft() *schema {
+	return &schema{Type: "string", Pattern: durationPattern, Examples: []any{"300s", "30d"}}
 }
 
 // Bytes is a number of bytes. In the file it is a whole number, with or
@@ -74,8 +73,8 @@ func (n *Bytes) UnmarshalText(b []byte) error {
 	return nil
 }
 
-func (Bytes) JSONSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{Pattern: `^[0-9]+ *(KiB|MiB|GiB)?$`, OneOf: []*jsonschema.Schema{{Type: "string"}, {Type: "integer"}}, Examples: []any{"16MiB"}}
+func (Bytes) draft() *schema {
+	return &schema{Pattern: `^[0-9]+ *(KiB|MiB|GiB)?$`, OneOf: []*schema{{Type: "string"}, {Type: "integer"}}, Examples: []any{"16MiB"}}
 }
 
 // Amount is a decimal text in the major unit of a currency, "5000000" or
@@ -85,8 +84,8 @@ type Amount string
 
 func (a *Amount) UnmarshalText(b []byte) error { *a = Amount(b); return nil }
 
-func (Amount) JSONSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{Pattern: `^[0-9]+(\.[0-9]+)?$`, OneOf: []*jsonschema.Schema{{Type: "string"}, {Type: "integer"}}, Examples: []any{"5000000"}}
+func (Amount) draft() *schema {
+	return &schema{Pattern: `^[0-9]+(\.[0-9]+)?$`, OneOf: []*schema{{Type: "string"}, {Type: "integer"}}, Examples: []any{"5000000"}}
 }
 
 // Profile is the driver's part of a terminal, kept as it stands until the
@@ -96,7 +95,7 @@ type Profile struct {
 	node ast.Node
 }
 
-func (Profile) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "object"} }
+func (Profile) draft() *schema { return &schema{Type: "object"} }
 
 // Secret is what a secret file holds. It masks itself wherever it is printed;
 // only Reveal gives it away.

@@ -23,6 +23,8 @@ type controller struct {
 	root   string
 	client paho.Client
 
+	currency string
+
 	mu      sync.Mutex
 	session string
 	reply   map[payment.ID]string            // last status heard
@@ -137,7 +139,7 @@ func (c *controller) send(id payment.ID, minor int64) {
 	if session == "" {
 		return
 	}
-	b, err := json.Marshal(map[string]any{"id": id, "order": string(id), "amount": payment.Money{Minor: minor, Currency: "VND"}, "session": session, "client": "controller"})
+	b, err := json.Marshal(map[string]any{"id": id, "order": string(id), "amount": payment.Money{Minor: minor, Currency: c.currency}, "session": session, "client": "controller"})
 	if err != nil {
 		c.t.Fatal(err)
 	}

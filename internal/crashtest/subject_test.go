@@ -45,9 +45,9 @@ type subject struct {
 	// approvals confirmed may have less.
 	fulfil time.Duration
 
-	// profile is for the kills of the real binary, on a serial line: YAML in one
-	// line, with short times. "" is no kills.
-	profile string
+	// profile is for the kills of the real binary: YAML in one line, with short
+	// times. "" is no kills. $KEY in it is a file with key, the terminal's own.
+	profile, key string
 }
 
 func subjects() []subject {
@@ -139,7 +139,7 @@ func onQFPay(name, wire string) subject {
 	}
 	if wire == qfpay.WirePacket {
 		s.settled = append(s.settled, "no-ack+lost-answer", "late-ack", "wrong-number+lost-answer", "approve+way:ack", "approve+way:second", "duplicate", "error:30")
-		s.profile = "{query_timeout: 1s, ack_timeout: 200ms, part_gap: 50ms}"
+		s.profile, s.key = "{key_file: $KEY, query_timeout: 1s, ack_timeout: 200ms, part_gap: 50ms}", "00112233445566778899AABBCCDDEEFF"
 	}
 	return s
 }

@@ -52,7 +52,7 @@ var table = []known{
 	{pax, 0x225e, "PAX IM30", terminal, "", "vendor's driver"},
 	{pax, 0x2367, "PAX A35", terminal, "", "vendor's driver"},
 	{0x0ca6, 0, "Castles", terminal, "", "udev rules"},
-	{0x067b, 0x2303, "PL2303 converter, such as QFPay's cable", adapter, "QFPay terminals speak 9600 baud", "QFPay, ECR integration"},
+	{0x067b, 0x2303, "PL2303 converter, such as QFPay's cable", adapter, "if it is QFPay's: driver qfpay", "QFPay, ECR integration"},
 	{0x0403, 0, "FTDI converter", adapter, "", "Linux, ftdi_sio"},
 	{0x10c4, 0xea60, "CP210x converter", adapter, "", "Linux, cp210x.c"},
 	{0x1a86, 0x7523, "CH340 converter", adapter, "", "Linux, ch341.c"},

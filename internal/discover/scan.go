@@ -120,9 +120,6 @@ func describe(root string, u USB, tty string, k known, isKnown bool) Found {
 	if len(f.Names) == 0 {
 		f.Notes = append(f.Notes, "it has no lasting name: "+f.Path+" may be another device after the next plug; udev makes names below /dev/serial")
 	}
-	if isKnown && k.kind == adapter && k.product == 0x2303 {
-		f.Address += "?baud=9600"
-	}
 	if isKnown && k.kind == adapter {
 		f.Direct = "" // a converter's chip speaks its own language
 	}

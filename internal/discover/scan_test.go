@@ -86,7 +86,7 @@ func TestScan(t *testing.T) {
 	}{
 		{"", "usb:0b00:0072?serial=H1&as=hid", "", "switch the terminal to COM mode", true},
 		{"/dev/ttyACM0", "serial:///dev/serial/by-id/usb-SAGEM-if00", "usb:079b:0028?port=1-1.4", "", true}, // the serial number has no place in an address
-		{"/dev/ttyUSB0", "serial:///dev/ttyUSB0?baud=9600", "", "no lasting name", false},
+		{"/dev/ttyUSB0", "serial:///dev/ttyUSB0", "", "no lasting name", false},
 		{"", "usb:0b00:0090?port=1-1.6", "", "no payment terminal", false},
 		{"", "usb:dead:beef?serial=X", "", "", false},
 		{"/dev/ttyAMA0", "serial:///dev/ttyAMA0", "", "console=serial0", false},
@@ -129,6 +129,32 @@ func TestTroubles(t *testing.T) {
 	}
 	if strings.Contains(got, "ttyUSB0") {
 		t.Errorf("a port that ModemManager ignores is a trouble: %q", got)
+	}
+	// A converter needs a rule of its own, without what its maker, or somebody
+	// else, wrote into its serial number.
+	at := filepath.Join(root, "run/udev/data/c188:0")
+	if err := os.Remove(at); err != nil {
+		t.Fatal(err)
+	}
+	for serial, want := range map[string]string{
+		"": `KERNELS=="1-1.2", ENV{ID_MM_PORT_IGNORE}="1"`, `A", RUN+="/bin/x`: `KERNELS=="1-1.2", ENV{ID_MM_PORT_IGNORE}="1"`,
+		"A5XK3RJT": `ATTRS{serial}=="A5XK3RJT", ENV{ID_MM_PORT_IGNORE}="1"`,
+	} {
+		if err := os.WriteFile(filepath.Join(root, "sys/bus/usb/devices/1-1.2/serial"), []byte(serial), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var next string
+		for _, x := range Troubles(root, Scan(root, false)) {
+			if strings.Contains(x.What, "ttyUSB0") {
+				next = x.Next
+			}
+		}
+		if !strings.Contains(next, want) || strings.Contains(next, "RUN") {
+			t.Errorf("serial number %q: got %q, want %q", serial, next, want)
+		}
+	}
+	if err := os.WriteFile(at, []byte("E:ID_MM_DEVICE_IGNORE=1"), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
 		"etc/udev/rules.d/" + RulesFile: "", "run/udev/data/c166:0": "E:ID_MM_PORT_IGNORE=1", "dev/bus/usb/001/004": "",

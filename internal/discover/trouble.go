@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -46,12 +47,28 @@ func Troubles(root string, found []Found) []Trouble {
 			if f.Path != "" && f.USB != nil && !ignored(root, f) {
 				all = append(all, Trouble{
 					fmt.Sprintf("ModemManager (process %s) runs and has not been told to leave %s alone: it talks to a terminal as to a modem", pid, f.Path),
-					"install the udev rules, or remove it: sudo apt-get remove modemmanager",
+					f.ignore() + ", or remove it: sudo apt-get remove modemmanager",
 				})
 			}
 		}
 	}
 	return all
+}
+
+// plain are serial numbers that can stand in a rule: they come from a device, and
+// the rule is pasted by root.
+var plain = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+// ignore is what keeps ModemManager off. The rules that are shipped have no
+// converters, since others have modems behind the same chips.
+func (f Found) ignore() string {
+	switch {
+	case f.Terminal:
+		return "install the udev rules"
+	case !plain.MatchString(f.USB.Serial):
+		return fmt.Sprintf(`add to a file in /etc/udev/rules.d: SUBSYSTEM=="tty", KERNELS=="%s", ENV{ID_MM_PORT_IGNORE}="1"`, f.USB.Port)
+	}
+	return fmt.Sprintf(`add to a file in /etc/udev/rules.d: SUBSYSTEM=="tty", SUBSYSTEMS=="usb", ATTRS{serial}=="%s", ENV{ID_MM_PORT_IGNORE}="1"`, f.USB.Serial)
 }
 
 // node is the file a program has to open.

@@ -23,6 +23,7 @@ func Driver() link.Driver {
 		Operations: []payment.Operation{payment.Purchase, payment.Refund, payment.Lookup, payment.Diagnosis, payment.Abort, payment.Print},
 		Preserving: []payment.Operation{payment.Lookup, payment.Diagnosis},
 		CanAbort:   true,
+		Line:       "baud=9600", // chapter 9.2: 9600 8N1
 		Settings:   func() any { return defaults() },
 		Check:      check,
 		Open:       Open,
@@ -104,12 +105,11 @@ func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, erro
 	return t, nil
 }
 
-// hint adds what most often keeps a serial line silent: chapter 9.2's speed is
-// not the one that ports have where none is configured.
+// hint adds what may keep a serial line silent: an address with another speed than
+// chapter 9.2's.
 func hint(err error, address string) error {
-	line := strings.HasPrefix(address, "serial:") || strings.HasPrefix(address, "uart:") || strings.HasPrefix(address, "usb:") || strings.HasPrefix(address, "/")
-	if e, ok := errors.AsType[*link.Error](err); ok && line && !strings.Contains(address, "baud=9600") && (errors.Is(err, errNoAck) || errors.Is(err, stream.ErrSilent)) {
-		return &link.Error{Op: e.Op, Sent: e.Sent, Err: fmt.Errorf("%w; QFPay's terminals talk at 9600 baud: write ?baud=9600 behind the address", e.Err)}
+	if e, ok := errors.AsType[*link.Error](err); ok && strings.Contains(address, "baud=") && !strings.Contains(address, "baud=9600") && (errors.Is(err, errNoAck) || errors.Is(err, stream.ErrSilent)) {
+		return &link.Error{Op: e.Op, Sent: e.Sent, Err: fmt.Errorf("%w; QFPay's terminals talk at 9600 baud, and the address says otherwise", e.Err)}
 	}
 	return err
 }

@@ -195,7 +195,7 @@ func TestStopOvertakes(t *testing.T) {
 // is wrong with it.
 func TestSilentPort(t *testing.T) {
 	for address, hinted := range map[string]bool{
-		"/dev/ttyUSB0": true, "serial:///dev/ttyUSB0?baud=115200": true, "usb:067b:2303": true, "serial:///dev/ttyUSB0?baud=9600": false, "tcp://127.0.0.1:4001": false,
+		"/dev/ttyUSB0": false, "serial:///dev/ttyUSB0?baud=115200": true, "uart:///dev/ttyAMA0?stop=2&baud=19200": true, "usb:067b:2303": false, "serial:///dev/ttyUSB0?baud=9600": false, "tcp://127.0.0.1:4001": false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := defaults()
@@ -209,7 +209,7 @@ func TestSilentPort(t *testing.T) {
 				return ours, nil
 			}
 			_, err := Open(context.Background(), link.Config{Address: address, Settings: s, Dial: dial})
-			if !errors.Is(err, errNoAck) || strings.Contains(err.Error(), "?baud=9600") != hinted {
+			if !errors.Is(err, errNoAck) || strings.Contains(err.Error(), "9600 baud, and the address says otherwise") != hinted {
 				t.Errorf("%s: got %v", address, err)
 			}
 		})

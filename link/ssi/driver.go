@@ -21,6 +21,7 @@ func Driver() link.Driver {
 		Title: "SSI SmartPOS_EMV, JSON over TCP, HTTP or serial",
 
 		Currency: "UAH",
+		Line:     "baud=9600", // 9600 8N1 in every known client; the document names no speed
 		Operations: []payment.Operation{
 			payment.Purchase, payment.Refund, payment.Reversal, payment.Preauthorization, payment.Completion, payment.CashAdvance, payment.Deposit,
 			payment.Balance, payment.Reconciliation, payment.Totals, payment.Diagnosis, payment.Lookup, payment.Abort, payment.Print,

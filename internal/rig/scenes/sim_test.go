@@ -51,8 +51,6 @@ func simulate(t *testing.T, as *syscall.Credential, args ...string) (lines strin
 	return out.String(), said
 }
 
-var nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
-
 // withKey are the printed lines and the key of the terminal, as the page of the
 // protocol has it.
 func withKey(t *testing.T, lines string) string {
@@ -76,12 +74,14 @@ func TestSimulatorCommand(t *testing.T) {
 	}
 }
 
+var ordinary = &syscall.Credential{Uid: nobody, Gid: nobody}
+
 // An ordinary user cannot plug it in, is told what to do, and can serve it for
 // root to do so.
 func TestSimulatorCommandOfAnOrdinaryUser(t *testing.T) {
 	inMachine(t)
 	cmd := exec.Command("tillgate", "sim", "qfpay", "--usbip", "--attach", "--usb-as", "bulk")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: nobody}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: ordinary}
 	out, err := cmd.CombinedOutput()
 	if err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "only root may: run it with sudo, or serve it over TCP and let root attach it with usbip") {
 		t.Errorf("an ordinary user's --attach gave %v: %s", err, out)
@@ -99,7 +99,7 @@ func TestSimulatorCommandOfAnOrdinaryUser(t *testing.T) {
 	}
 	ledger := filepath.Join(dir, "bank.json")
 	address := freeAddress(t)
-	lines, said := simulate(t, nobody, "qfpay", "--usbip", "--listen", address, "--usb-as", "bulk", "--usb-id", "1209:0032", "--script", "approve+key:"+posKey, "--pace", "100ms", "--ledger", ledger)
+	lines, said := simulate(t, ordinary, "qfpay", "--usbip", "--listen", address, "--usb-as", "bulk", "--usb-id", "1209:0032", "--script", "approve+key:"+posKey, "--pace", "100ms", "--ledger", ledger)
 	_, port, _ := net.SplitHostPort(address)
 	await(t, "the command to attach it", func() bool {
 		return strings.Contains(said.String(), "sudo usbip --tcp-port "+port+" attach --remote 127.0.0.1 --busid "+usbip.BusID)

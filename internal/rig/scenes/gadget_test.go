@@ -118,14 +118,7 @@ func (c counted) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-func (p *gadgetPlug) isOut() bool {
-	select {
-	case <-p.out():
-		return true
-	default:
-		return false
-	}
-}
+func (p *gadgetPlug) isOut() bool { return isClosed(p.out()) }
 
 // bind connects the gadget with a controller, or with none.
 func (p *gadgetPlug) bind(udc string) error {
@@ -160,10 +153,8 @@ func (p *gadgetPlug) pull(t *testing.T) {
 func (p *gadgetPlug) sever() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	select {
-	case <-p.ended:
+	if isClosed(p.ended) {
 		return
-	default:
 	}
 	p.name.remove()
 	if err := p.bind(""); err != nil {

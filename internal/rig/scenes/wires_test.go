@@ -152,14 +152,7 @@ func (b *box) pulled(t *testing.T, x *terminal, id string, m moment) {
 // counted: again.
 func (b *box) during(t *testing.T, x *terminal, id string, m moment) (r payment.Reply, out bool) {
 	t.Helper()
-	isOut := func() bool {
-		select {
-		case <-x.out():
-			return true
-		default:
-			return false
-		}
-	}
+	isOut := func() bool { return isClosed(x.out()) }
 	for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		b.sellable(t, x)
 		x.arm(t, m)

@@ -35,13 +35,7 @@ func TestAnotherTerminalTakesTheName(t *testing.T) {
 	first.pull(t)
 	second.in(t)
 	port(second).follow(t)
-	await(t, "the alert about another terminal", func() bool {
-		s, err := b.client.Status(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return slices.ContainsFunc(s.Alerts, func(a payment.Alert) bool { return a.Code == payment.AlertSwapped })
-	})
+	b.alerted(t, payment.AlertSwapped)
 	if r := b.record(t, "swapped"); !r.Open() {
 		t.Errorf("with another terminal at its port the payment is %s", r.Outcome.Result)
 	}
@@ -59,6 +53,57 @@ func TestAnotherTerminalTakesTheName(t *testing.T) {
 	if n := second.charged(); n != before {
 		t.Errorf("the other terminal's bank charged %d times", n-before)
 	}
+}
+
+// The same while nobody pays: the terminal behind the name is another one. The
+// gateway tells so and sells on it, as its owner may have changed it, and the
+// books agree with the bank of the terminal that took the payment. Who looks at
+// the first terminal's bank alone sees a payment that was approved and not
+// charged.
+func TestTerminalsChangePlaces(t *testing.T) {
+	inMachine(t)
+	t.Parallel()
+	const tty = "/tmp/dev/changed"
+	first := newUSB(t, "was", "ecrvn", tty, usbip.CDCACM, 0x43, "")
+	second := newUSB(t, "is", "ecrvn", tty, usbip.CDCACM, 0x44, "")
+	port := func(x *terminal) name { return name{path: tty, serial: x.plug.(*usbPlug).name.serial} }
+	first.in(t)
+	port(first).follow(t)
+	b := start(t, first)
+	b.sellable(t, first)
+	first.pull(t)
+	await(t, "the terminal is offline", func() bool { return b.status(t, "was").Link == payment.LinkOffline })
+	second.in(t)
+	port(second).follow(t)
+	b.alerted(t, payment.AlertChanged)
+	b.sellable(t, first)
+	if r := b.begin(t, first, "elsewhere"); r.Status != payment.ReplyAccepted {
+		t.Fatalf("refused: %s, %s", r.Reason, r.Text)
+	}
+	rec := b.final(t, "elsewhere")
+	charged := func(x *terminal) (n int) {
+		for _, e := range x.sim.Ledger() {
+			if e.Charged && !e.Reversed && belongs(e, rec) {
+				n++
+			}
+		}
+		return n
+	}
+	if rec.Outcome.Result != payment.Approved || charged(first) != 0 || charged(second) != 1 {
+		t.Errorf("the payment is %s; the first terminal's bank charged %d times, want none, and the second's %d times, want once", rec.Outcome.Result, charged(first), charged(second))
+	}
+}
+
+// alerted waits for an alert.
+func (b *box) alerted(t *testing.T, code payment.AlertCode) {
+	t.Helper()
+	await(t, "the alert "+string(code), func() bool {
+		s, err := b.client.Status(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(s.Alerts, func(a payment.Alert) bool { return a.Code == code })
+	})
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -27,7 +27,9 @@ type doctorCmd struct {
 }
 
 func (doctorCmd) Help() string {
-	return `Every check says what was tried, what was found and what to do next. It changes nothing; a terminal that the running gateway holds is asked through the gateway. Exit status 0 if nothing is bad.
+	return `Every check says what was tried, what was found and what to do next. It
+changes nothing; a terminal that the running gateway holds is asked through
+the gateway. Exit status 0 if nothing is bad.
 
     sudo tillgate doctor --config /etc/tillgate/tillgate.yaml`
 }

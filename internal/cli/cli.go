@@ -103,25 +103,21 @@ type app struct {
 func Main(ctx context.Context, args []string, s Streams, p Parts) int {
 	var t Table
 	program, err := command.New("tillgate", "The payment gateway inside a kiosk.", &t,
-		map[string]string{"drivers": strings.Join(names(p.Drivers), ", "), "notifiers": strings.Join(notifiers(p.Drivers), ", ")})
+		map[string]string{"drivers": strings.Join(names(p.Drivers), ", "), "notifiers": strings.Join(notifiers(p.Drivers), ", ")}, s.Out, width(s.Out))
 	if err != nil {
 		fmt.Fprintln(s.Err, "tillgate:", err)
 		return exitError
 	}
 	a := &app{Streams: s, ctx: ctx, drivers: p.Drivers, version: p.Version, table: &t}
-	call, err := program.Parse(args)
-	if err != nil {
-		hint := "tillgate"
-		if e, ok := errors.AsType[*command.Error](err); ok && e.Command != "" {
-			hint += " " + e.Command
-		}
-		fmt.Fprintf(s.Err, "tillgate: %v\nRun `%s --help` for what there is.\n", err, hint)
+	called, err := program.Parse(args)
+	if e, ok := errors.AsType[*command.Error](err); ok {
+		fmt.Fprintf(s.Err, "tillgate: %v\nRun `%s --help` for what there is.\n", e, e.Command)
 		return exitUsage
 	}
-	if call.Help {
-		return a.report(program.Help(s.Out, call, width(s.Out)))
+	if called == nil { // help was asked for, and written
+		return exitOK
 	}
-	return a.report(call.Command.(runner).Run(a))
+	return a.report(called.(runner).Run(a))
 }
 
 // runner is what every command of the table is.

@@ -171,6 +171,13 @@ func begun(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
+func linked(ts *testscript.TestScript, _ bool, args []string) {
+	until(ts, args[0], func() (bool, string) {
+		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
 func health(ts *testscript.TestScript, _ bool, args []string) {
 	until(ts, "a broker", func() (bool, string) {
 		c, err := control.Dial(ts.MkAbs(args[0]))
@@ -200,13 +207,6 @@ func event(ts *testscript.TestScript, _ bool, args []string) {
 			seen = append(seen, string(e.Type))
 		}
 		return slices.Contains(seen, args[0]), fmt.Sprint(seen)
-	})
-}
-
-func linked(ts *testscript.TestScript, _ bool, args []string) {
-	until(ts, args[0], func() (bool, string) {
-		_, err := os.Stat(ts.MkAbs(args[0]))
-		return err == nil, fmt.Sprint(err)
 	})
 }
 

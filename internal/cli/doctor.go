@@ -16,6 +16,7 @@ import (
 	"tillgate/internal/config"
 	"tillgate/internal/control"
 	"tillgate/internal/payment"
+	"tillgate/internal/usbreset"
 	"tillgate/link"
 	"tillgate/serialio"
 )
@@ -26,7 +27,9 @@ type doctorCmd struct {
 }
 
 func (doctorCmd) Help() string {
-	return `Every check says what was tried, what was found and what to do next. It changes nothing; a terminal that the running gateway holds is asked through the gateway. Exit status 0 if nothing is bad.
+	return `Every check says what was tried, what was found and what to do next. It
+changes nothing; a terminal that the running gateway holds is asked through
+the gateway. Exit status 0 if nothing is bad.
 
     sudo tillgate doctor --config /etc/tillgate/tillgate.yaml`
 }
@@ -233,6 +236,7 @@ func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[strin
 	if err != nil || address.Scheme() == "sim" {
 		return
 	}
+	checkRecovery(say, t, address, usbreset.Machine{}, helperSocket)
 	if address.Scheme() == "serial" {
 		if f := port(t.Name, address.SerialPath()); f.Level != good {
 			say(f)

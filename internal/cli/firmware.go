@@ -40,7 +40,12 @@ type firmwareCmd struct {
 }
 
 func (firmwareCmd) Help() string {
-	return `An update is a bundle: a manifest signed with minisign, and the program it names. Nothing is switched while a payment is open or in doubt. A new version sells nothing until it has proven itself: the journal opens, the terminals that answered before answer again, the brokers that were connected are connected again. If it does not within five minutes, the old one is back by itself.
+	return `An update is a bundle: a manifest signed with minisign, and the program it
+names. Nothing is switched while a payment is open or in doubt. A new version
+sells nothing until it has proven itself: the journal opens, the terminals
+that answered before answer again, the brokers that were connected are
+connected again. If it does not within five minutes, the old one is back by
+itself.
 
     tillgate firmware status
     sudo tillgate firmware install tillgate-v1.4.0-arm64.bundle

@@ -23,9 +23,14 @@ type firstBootCmd struct {
 }
 
 func (firstBootCmd) Help() string {
-	return `It takes a tillgate.yaml from the boot partition if it is good, so that a card can be prepared on any computer. "box: auto" in it becomes a name made from the machine's id. What is wrong with it is said here and in tillgate.yaml.problems.txt beside it. Secrets that the box can make by itself are made.
+	return `It takes a tillgate.yaml from the boot partition if it is good, so that a card
+can be prepared on any computer. "box: auto" in it becomes a name made from
+the machine's id. What is wrong with it is said here and in
+tillgate.yaml.problems.txt beside it. Secrets that the box can make by itself
+are made.
 
-A box that has settings keeps them. Without any, this is done again at the next boot.`
+A box that has settings keeps them. Without any, this is done again at the
+next boot.`
 }
 
 func (c *firstBootCmd) Run(a *app) error {

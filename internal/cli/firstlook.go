@@ -21,7 +21,8 @@ type firstLookCmd struct {
 }
 
 func (firstLookCmd) Help() string {
-	return `It looks at the box as doctor does, says what it finds, and keeps it: the gateway publishes it as the event gateway.first-look.
+	return `It looks at the box as doctor does, says what it finds, and keeps it: the
+gateway publishes it as the event gateway.first-look.
 
 A box without settings is told about, and looked at again at the next boot.`
 }

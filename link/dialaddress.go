@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -256,6 +257,9 @@ func (a *Address) parseUSB(s string) error {
 		return errors.New("give the USB ids or the port: usb:0b00:0080 or usb:?port=1-1.4")
 	}
 	a.usb.Serial, a.usb.Port = q["serial"], q["port"]
+	if a.usb.Port != "" && !IsUSBPort(a.usb.Port) {
+		return fmt.Errorf("port=%s: want a port as Linux names it: 1-1.4", a.usb.Port)
+	}
 	baud, bits, parity, stop, err := line(q)
 	if err != nil {
 		return err
@@ -263,6 +267,12 @@ func (a *Address) parseUSB(s string) error {
 	a.usb.Line = usbhid.LineCoding{Baud: uint32(baud), DataBits: uint8(bits), Parity: uint8(parity), StopBits: uint8(stop)}
 	return a.parseUSBKind(q)
 }
+
+var usbPort = regexp.MustCompile(`^[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}$`)
+
+// IsUSBPort says whether s can be where a USB device is plugged in, as Linux names
+// it: bus, dash, ports of hubs.
+func IsUSBPort(s string) bool { return usbPort.MatchString(s) }
 
 // parseUSBKind reads the keys that say which part of a USB device carries the
 // bytes, and how.

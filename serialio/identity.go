@@ -29,26 +29,24 @@ func Resolve(name string) (string, error) {
 	return path, nil
 }
 
-// StableNames lists the names of a port that survive unplugging, by-id before
-// by-path. The first one is what a configuration should say.
-func StableNames(name string) []string { return stableNames("/dev/serial", name) }
-
-func stableNames(dir, name string) []string {
-	device, err := filepath.EvalSymlinks(name)
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, kind := range []string{"by-id", "by-path"} {
-		links, err := os.ReadDir(filepath.Join(dir, kind))
+// stableNames lists names of ports that survive unplugging by the device's path:
+// by-id before by-path, and those of our own udev rules.
+func stableNames(root string) map[string][]string {
+	names := map[string][]string{}
+	for _, dir := range []string{"/dev/serial/by-id", "/dev/serial/by-path", "/dev/tillgate"} {
+		links, err := os.ReadDir(filepath.Join(root, dir))
 		if err != nil {
 			continue // udev makes the folder with the first adapter
 		}
 		for _, l := range links {
-			link := filepath.Join(dir, kind, l.Name())
-			if target, err := filepath.EvalSymlinks(link); err == nil && target == device {
-				names = append(names, link)
+			target, err := os.Readlink(filepath.Join(root, dir, l.Name()))
+			if err != nil {
+				continue
 			}
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(dir, target)
+			}
+			names[target] = append(names[target], filepath.Join(dir, l.Name()))
 		}
 	}
 	return names
@@ -56,8 +54,9 @@ func stableNames(dir, name string) []string {
 
 // PortInfo is a port that is present.
 type PortInfo struct {
-	Path  string   // /dev/ttyUSB0
-	Names []string // what StableNames says
+	Path string // /dev/ttyUSB0
+	// Names survive unplugging; the first one is what a configuration should say.
+	Names []string
 }
 
 func (i PortInfo) String() string {
@@ -69,14 +68,18 @@ func (i PortInfo) String() string {
 
 // List lists the ports that have hardware behind them, in the order of their
 // names. Nothing is opened, so nothing is disturbed.
-func List() []PortInfo { return list("/sys/class/tty", "/dev") }
+func List() []PortInfo { return ListIn("/") }
 
-func list(sys, dev string) []PortInfo {
+// ListIn lists those of a machine whose root folder is root; the paths are those
+// in that machine.
+func ListIn(root string) []PortInfo {
 	var ports []PortInfo
+	sys := filepath.Join(root, "sys/class/tty")
 	ttys, err := os.ReadDir(sys)
 	if err != nil {
 		return nil
 	}
+	names := stableNames(root)
 	for _, tty := range ttys {
 		at := filepath.Join(sys, tty.Name())
 		// Consoles and ptys have no device; the 8250 driver makes ttyS for
@@ -87,11 +90,11 @@ func list(sys, dev string) []PortInfo {
 		if kind, err := os.ReadFile(filepath.Join(at, "type")); err == nil && strings.TrimSpace(string(kind)) == "0" {
 			continue
 		}
-		path := filepath.Join(dev, tty.Name())
-		if _, err := os.Stat(path); err != nil {
+		path := "/dev/" + tty.Name()
+		if _, err := os.Stat(filepath.Join(root, path)); err != nil {
 			continue
 		}
-		ports = append(ports, PortInfo{path, stableNames(filepath.Join(dev, "serial"), path)})
+		ports = append(ports, PortInfo{path, names[path]})
 	}
 	slices.SortFunc(ports, func(a, b PortInfo) int { return strings.Compare(a.Path, b.Path) })
 	return ports

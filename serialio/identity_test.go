@@ -36,31 +36,26 @@ func tree(t *testing.T, files map[string]string) string {
 
 func TestList(t *testing.T) {
 	root := tree(t, map[string]string{
-		"sys/ttyS0/device":   "->../../x", // a real UART
-		"sys/ttyS0/type":     "4\n",
-		"sys/ttyS1/device":   "->../../x", // a place for one
-		"sys/ttyS1/type":     "0\n",
-		"sys/ttyUSB0/device": "->../../x",
-		"sys/ttyACM3/device": "->../../x", // unplugged, its node is gone
-		"sys/tty1/dev":       "4:1\n",     // a console
-		"dev/ttyS0":          "", "dev/ttyS1": "", "dev/ttyUSB0": "", "dev/tty1": "",
+		"sys/class/tty/ttyS0/device":   "->../../x", // a real UART
+		"sys/class/tty/ttyS0/type":     "4\n",
+		"sys/class/tty/ttyS1/device":   "->../../x", // a place for one
+		"sys/class/tty/ttyS1/type":     "0\n",
+		"sys/class/tty/ttyUSB0/device": "->../../x",
+		"sys/class/tty/ttyACM3/device": "->../../x", // unplugged, its node is gone
+		"sys/class/tty/tty1/dev":       "4:1\n",     // a console
+		"dev/ttyS0":                    "", "dev/ttyS1": "", "dev/ttyUSB0": "", "dev/tty1": "",
 		"dev/serial/by-id/usb-FTDI_A1-if00-port0":       "->../../ttyUSB0",
 		"dev/serial/by-path/pci-0:1.4:1.0-port0":        "->../../ttyUSB0",
+		"dev/tillgate/usb-1-1.4-if00":                   "->../ttyUSB0",
 		"dev/serial/by-id/usb-Ingenico_gone-if00-port0": "->../../ttyACM3",
 	})
-	dev := filepath.Join(root, "dev")
-	got := list(filepath.Join(root, "sys"), dev)
-	usb := []string{dev + "/serial/by-id/usb-FTDI_A1-if00-port0", dev + "/serial/by-path/pci-0:1.4:1.0-port0"}
-	want := []PortInfo{{Path: dev + "/ttyS0"}, {Path: dev + "/ttyUSB0", Names: usb}}
-	if !reflect.DeepEqual(got, want) {
+	usb := []string{"/dev/serial/by-id/usb-FTDI_A1-if00-port0", "/dev/serial/by-path/pci-0:1.4:1.0-port0", "/dev/tillgate/usb-1-1.4-if00"}
+	want := []PortInfo{{Path: "/dev/ttyS0"}, {Path: "/dev/ttyUSB0", Names: usb}}
+	if got := ListIn(root); !reflect.DeepEqual(got, want) {
 		t.Errorf("ports are %v, want %v", got, want)
 	}
-	// From any of its names the others are found.
-	for _, name := range append(usb, dev+"/ttyUSB0") {
-		if got := stableNames(dev+"/serial", name); !reflect.DeepEqual(got, usb) {
-			t.Errorf("names of %s are %v, want %v", name, got, usb)
-		}
-		if got, err := Resolve(name); err != nil || got != dev+"/ttyUSB0" {
+	for _, name := range append(usb, "/dev/ttyUSB0") {
+		if got, err := Resolve(root + name); err != nil || got != root+"/dev/ttyUSB0" {
 			t.Errorf("%s is %s, %v, want ttyUSB0", name, got, err)
 		}
 	}

@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"os/signal"
 	"reflect"
 	"slices"
@@ -27,7 +24,9 @@ type discoverCmd struct {
 }
 
 func (discoverCmd) Help() string {
-	return `Serial ports and USB devices, what they probably are, who has them open, and the lines for the configuration. Nothing is opened: whether a terminal answers, and to which protocol, is for 'tillgate doctor' to find out.
+	return `Serial ports and USB devices, what they probably are, who has them open, and
+the lines for the configuration. Nothing is opened: whether a terminal
+answers, and to which protocol, is for 'tillgate doctor' to find out.
 
     tillgate discover
     tillgate discover --follow      # plug it in and see
@@ -143,53 +142,27 @@ func (d *discoverCmd) follow(a *app, before []discover.Found) error {
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { l.Close() })()
+	look := func() {
+		now := discover.Scan("/", d.All)
+		for _, f := range without(before, now) {
+			if !d.JSON {
+				fmt.Fprintf(a.Out, "- %s is gone\n", printable(f.Address))
+			}
+		}
+		for _, f := range without(now, before) {
+			d.show(a, f)
+		}
+		before = now
+	}
+	look() // what has changed before anybody listened
 	if !d.JSON {
 		fmt.Fprintln(a.Err, "Waiting for plugs; Ctrl-C ends it.")
 	}
-	news := make(chan error)
-	go func() {
-		for {
-			e, _, err := l.Next()
-			if err == nil && e.Subsystem != "tty" && e.Subsystem != "usb" && e.Subsystem != "" {
-				continue
-			}
-			select {
-			case news <- err:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil {
-				return
-			}
+	return l.Follow(ctx, 200*time.Millisecond, func(burst []uevent.Event, lost bool) {
+		if lost || slices.ContainsFunc(burst, func(e uevent.Event) bool { return e.Subsystem == "tty" || e.Subsystem == "usb" }) {
+			look()
 		}
-	}()
-	quiet := time.NewTimer(0) // a device comes with a dozen messages
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-news:
-			if errors.Is(err, os.ErrClosed) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			quiet.Reset(200 * time.Millisecond)
-		case <-quiet.C:
-			now := discover.Scan("/", d.All)
-			for _, f := range without(before, now) {
-				if !d.JSON {
-					fmt.Fprintf(a.Out, "- %s is gone\n", printable(f.Address))
-				}
-			}
-			for _, f := range without(now, before) {
-				d.show(a, f)
-			}
-			before = now
-		}
-	}
+	})
 }
 
 // without lists those of a that are not in b.

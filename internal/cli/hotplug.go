@@ -2,10 +2,9 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,65 +63,28 @@ func (h *hotplug) run(ctx context.Context) {
 		return
 	}
 	l, err := uevent.Listen()
+	if err == nil {
+		err = l.Follow(ctx, settleTime, h.tell)
+	}
 	if err != nil {
 		h.log.Warn("hot-plug is not heard; terminals that come back are found later", "err", err)
-		return
 	}
-	defer context.AfterFunc(ctx, func() { l.Close() })()
-	heard := make(chan uevent.Event)
-	lost := make(chan struct{})
-	go func() {
-		defer close(heard)
-		for {
-			e, gap, err := l.Next()
-			if err != nil {
-				if !errors.Is(err, os.ErrClosed) {
-					h.log.Warn("hot-plug is heard no more", "err", err)
-				}
-				return
-			}
-			if gap {
-				select {
-				case lost <- struct{}{}:
-				case <-ctx.Done():
-				}
-				continue
-			}
-			select {
-			case heard <- e:
-			case <-ctx.Done():
-			}
+}
+
+// tell wakes the lanes that a burst of news may be about.
+func (h *hotplug) tell(burst []uevent.Event, lost bool) {
+	for _, w := range h.ports {
+		i := slices.IndexFunc(burst, w.concerns)
+		if i < 0 && !lost {
+			continue
 		}
-	}()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	pending := map[*watched]bool{}
-	for {
+		if i >= 0 {
+			e := burst[i]
+			h.log.Debug("device", "action", e.Action, "path", e.Path, "name", e.Name, "udev", e.Udev)
+		}
 		select {
-		case e, ok := <-heard:
-			if !ok {
-				return
-			}
-			for _, w := range h.ports {
-				if w.concerns(e) {
-					h.log.Debug("device", "action", e.Action, "path", e.Path, "name", e.Name, "udev", e.Udev)
-					pending[w] = true
-				}
-			}
-			timer.Reset(settleTime)
-		case <-lost:
-			for _, w := range h.ports {
-				pending[w] = true
-			}
-			timer.Reset(settleTime)
-		case <-timer.C:
-			for w := range pending {
-				select {
-				case w.told <- struct{}{}:
-				default: // it has been told and has not looked yet
-				}
-			}
-			clear(pending)
+		case w.told <- struct{}{}:
+		default: // it has been told and has not looked yet
 		}
 	}
 }

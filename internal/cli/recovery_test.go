@@ -7,10 +7,17 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+	"periph.io/x/conn/v3/gpio/gpioreg"
+	"periph.io/x/conn/v3/gpio/gpiotest"
 
 	"tillgate/internal/config"
+	"tillgate/internal/usbreset"
 	"tillgate/link"
 	"tillgate/link/drivers"
 	"tillgate/link/linktest"
@@ -110,6 +117,120 @@ func TestDrain(t *testing.T) {
 	cancel()
 	if err := drain(gone, a); !errors.Is(err, context.Canceled) {
 		t.Errorf("drain at the end of the process gave %v", err)
+	}
+}
+
+// line is a GPIO line that writes down what it is made to be, and for how long.
+type line struct {
+	gpiotest.Pin
+	levels []gpio.Level
+	times  []time.Time
+}
+
+func (l *line) Out(level gpio.Level) error {
+	l.levels, l.times = append(l.levels, level), append(l.times, time.Now())
+	return l.Pin.Out(level)
+}
+
+func newLine(t *testing.T, name string) *line {
+	t.Helper()
+	l := &line{Pin: gpiotest.Pin{N: name, Num: -1}}
+	if err := gpioreg.Register(l); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { gpioreg.Unregister(name) })
+	return l
+}
+
+// The relay cuts for as long as is configured, the reset is a short pulse; a line
+// that is not there is an error of the step.
+func TestLinesOfTheLadder(t *testing.T) {
+	relay, reset := newLine(t, "TEST-RELAY"), newLine(t, "TEST-RESET")
+	a, err := link.ParseAddress("uart:///dev/ttyAMA0?power=!TEST-RELAY&reset=TEST-RESET")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c config.Terminal
+	c.Recovery = config.Recovery{Steps: []string{config.StepRelay, config.StepReset}, PowerOff: config.Duration(300 * time.Millisecond)}
+	for _, r := range ladder(c, a, "none").Rungs {
+		if err := r.Do(t.Context()); err != nil {
+			t.Errorf("%s: %v", r.Name, err)
+		}
+	}
+	for _, x := range []struct {
+		line   *line
+		active gpio.Level
+		least  time.Duration
+	}{{relay, gpio.Low, 300 * time.Millisecond}, {reset, gpio.High, 200 * time.Millisecond}} {
+		if want := []gpio.Level{x.active, !x.active}; !slices.Equal(x.line.levels, want) {
+			t.Errorf("%s was made %v, want %v", x.line.N, x.line.levels, want)
+			continue
+		}
+		if d := x.line.times[1].Sub(x.line.times[0]); d < x.least {
+			t.Errorf("%s was active for %v, want %v", x.line.N, d, x.least)
+		}
+	}
+	gone, err := link.ParseAddress("uart:///dev/ttyAMA0?power=TEST-NONE&reset=TEST-NONE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range ladder(c, gone, "none").Rungs {
+		if err := r.Do(t.Context()); err == nil || !strings.Contains(err.Error(), "GPIO line TEST-NONE: there is no such line") {
+			t.Errorf("%s: got %v", r.Name, err)
+		}
+	}
+}
+
+// Doctor tells beforehand which steps could not be taken.
+func TestDoctorOfALadder(t *testing.T) {
+	newLine(t, "TEST-RELAY-2")
+	root, socket := t.TempDir(), filepath.Join(t.TempDir(), "helper")
+	for _, dir := range []string{"sys/bus/usb/devices/1-1.4", "sys/bus/usb/devices/1-1:1.0/1-1-port4"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, text := range map[string]string{"1-1.4/idVendor": "079b", "1-1.4/idProduct": "0028", "1-1:1.0/1-1-port4/disable": "0"} {
+		if err := os.WriteFile(filepath.Join(root, "sys/bus/usb/devices", file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(address, usbPort string, steps ...string) (said string) {
+		t.Helper()
+		a, err := link.ParseAddress(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := config.Terminal{Name: "front", Address: address, Recovery: config.Recovery{Steps: steps, USBPort: usbPort}}
+		checkRecovery(func(f finding) { said += string(f.Level) + " " + f.Found }, c, a, usbreset.Machine{Root: root}, socket)
+		return said
+	}
+	device := []string{config.StepRebind, config.StepUSBReset}
+	if got := look("usb:079b:0028", "", device...); !strings.HasPrefix(got, "warning the helper's socket") || strings.Count(got, "helper's socket") != 1 {
+		t.Errorf("without a helper: %s", got)
+	}
+	if err := os.WriteFile(socket, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		address, port string
+		steps         []string
+		want          string
+	}{
+		{"usb:079b:0028", "", device, "ok all is there"},
+		{"usb:079b:0029", "", device, "warning USB device 079b:0029: 0 of them are there"},
+		{"usb:079b:0028", "", []string{config.StepHubPower}, "warning hub-power finds a device that is gone only if recovery.usb_port"},
+		{"usb:?port=1-1.4", "", []string{config.StepHubPower}, "ok all is there"},
+		{"usb:079b:0028", "1-1.4", []string{config.StepHubPower}, "ok all is there"},
+		{"usb:079b:0028", "1-1.3", []string{config.StepHubPower}, "warning power of 1-1.3: this kernel cannot switch that port"},
+		{"/dev/ttyAMA0?power=TEST-RELAY-2", "", []string{config.StepRelay}, "ok all is there"},
+		{"/dev/ttyAMA0?power=TEST-RELAY-3", "", []string{config.StepRelay}, "warning GPIO line TEST-RELAY-3: there is no such line"},
+		{"/dev/ttyAMA0?reset=TEST-RELAY-3", "", []string{config.StepReset}, "warning GPIO line TEST-RELAY-3: there is no such line"},
+		{"tcp://127.0.0.1:1", "", []string{config.StepDrain, config.StepRestartApp, config.StepRestart}, ""},
+	} {
+		if got := look(c.address, c.port, c.steps...); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s, %v: got %q, want %q", c.address, c.steps, got, c.want)
+		}
 	}
 }
 

@@ -1,14 +1,11 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"time"
 
 	"tillgate/link"
 )
-
-var usbPort = regexp.MustCompile(`^[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}$`)
 
 // checkRecovery refuses steps that the terminal's address cannot have.
 func (b *book) checkRecovery(at string, t *Terminal, simulation bool) {
@@ -45,7 +42,7 @@ func (b *book) checkRecovery(at string, t *Terminal, simulation bool) {
 			}
 		}
 	}
-	if r.USBPort != "" && !usbPort.MatchString(r.USBPort) {
+	if r.USBPort != "" && !link.IsUSBPort(r.USBPort) {
 		b.add(at+".usb_port", "%s is not a port like 1-1.4", quote(r.USBPort))
 	}
 	least := Duration(10 * time.Second)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tillgate/serialio"
 )
 
 // Found is a serial port, or a USB device that has none, or both in one.
@@ -48,26 +50,31 @@ type Interface struct {
 // what is certainly no terminal, except hubs. Known terminals come first.
 func Scan(root string, all bool) []Found {
 	var found []Found
-	inUSB := map[string]bool{}
+	ports := serialio.ListIn(root)
+	names := map[string][]string{}
+	for _, p := range ports {
+		names[p.Path] = p.Names
+	}
+	inUSB := map[string]bool{} // paths
 	for _, u := range usbDevices(root) {
 		k, isKnown := lookUp(u.Vendor, u.Product)
 		if len(u.ports) == 0 && !all && (!isKnown || k.kind == other) && !u.carries() {
 			continue
 		}
 		for _, tty := range u.ports {
-			inUSB[tty] = true
-			found = append(found, describe(root, u, tty, k, isKnown))
+			path := "/dev/" + tty
+			inUSB[path] = true
+			found = append(found, describe(u, path, names[path], k, isKnown))
 		}
 		if len(u.ports) == 0 {
-			found = append(found, describe(root, u, "", k, isKnown))
+			found = append(found, describe(u, "", nil, k, isKnown))
 		}
 	}
-	for _, tty := range uarts(root) {
-		if !inUSB[tty] {
-			f := Found{Path: "/dev/" + tty, What: "a serial port of the board"}
-			f.Names = lasting(root, f.Path)
+	for _, p := range ports {
+		if !inUSB[p.Path] {
+			f := Found{Path: p.Path, Names: p.Names, What: "a serial port of the board"}
 			f.Address = "serial://" + f.best()
-			f.Notes = console(root, tty)
+			f.Notes = console(root, filepath.Base(p.Path))
 			found = append(found, f)
 		}
 	}
@@ -89,8 +96,8 @@ func (u USB) carries() bool {
 	return slices.ContainsFunc(u.Interfaces, func(i Interface) bool { return i.Class == comm || i.Class == vendorSpecific })
 }
 
-func describe(root string, u USB, tty string, k known, isKnown bool) Found {
-	f := Found{USB: &u, What: "an unknown USB device"}
+func describe(u USB, path string, names []string, k known, isKnown bool) Found {
+	f := Found{Path: path, Names: names, USB: &u, What: "an unknown USB device"}
 	if name := strings.TrimSpace(u.Manufacturer + " " + u.Name); name != "" {
 		f.What = name
 	}
@@ -110,12 +117,10 @@ func describe(root string, u USB, tty string, k known, isKnown bool) Found {
 	if !u.carries() && slices.ContainsFunc(u.Interfaces, func(i Interface) bool { return i.Class == hid }) {
 		f.Direct += "&as=hid"
 	}
-	if tty == "" {
+	if path == "" {
 		f.Address, f.Direct = f.Direct, ""
 		return f
 	}
-	f.Path = "/dev/" + tty
-	f.Names = lasting(root, f.Path)
 	f.Address = "serial://" + f.best()
 	if len(f.Names) == 0 {
 		f.Notes = append(f.Notes, "it has no lasting name: "+f.Path+" may be another device after the next plug; udev makes names below /dev/serial")
@@ -194,44 +199,6 @@ func attribute(dir, name string) string {
 		}
 		return r
 	}, strings.TrimSpace(string(b)))
-}
-
-// uarts lists the serial ports that have hardware behind them: see
-// serialio.List for the reasons.
-func uarts(root string) []string {
-	entries, _ := os.ReadDir(filepath.Join(root, "sys/class/tty"))
-	var names []string
-	for _, e := range entries {
-		at := filepath.Join(root, "sys/class/tty", e.Name())
-		if _, err := os.Lstat(filepath.Join(at, "device")); err != nil || attribute(at, "type") == "0" {
-			continue
-		}
-		if _, err := os.Lstat(filepath.Join(root, "dev", e.Name())); err == nil {
-			names = append(names, e.Name())
-		}
-	}
-	return names
-}
-
-// lasting lists the names of a port that survive unplugging.
-func lasting(root, path string) []string {
-	var names []string
-	for _, dir := range []string{"/dev/serial/by-id", "/dev/serial/by-path", "/dev/tillgate"} {
-		links, _ := os.ReadDir(filepath.Join(root, dir))
-		for _, l := range links {
-			target, err := os.Readlink(filepath.Join(root, dir, l.Name()))
-			if err != nil {
-				continue
-			}
-			if !filepath.IsAbs(target) {
-				target = filepath.Join(dir, target)
-			}
-			if target == path {
-				names = append(names, dir+"/"+l.Name())
-			}
-		}
-	}
-	return names
 }
 
 // console warns of a port that the kernel or a login uses.

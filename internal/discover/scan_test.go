@@ -3,6 +3,7 @@ package discover
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -193,5 +194,41 @@ func TestRules(t *testing.T) {
 		if strings.Contains(Rules(), `=="`+not+`"`) {
 			t.Errorf("the rules have %s", not)
 		}
+	}
+}
+
+// Every device of the list is known, but for ids that are nobody's own.
+func TestIDs(t *testing.T) {
+	b, err := os.ReadFile("testdata/ids.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := map[string]string{
+		"abcd:1980": "an id that was never given out", "1234:0101": "an id that was never given out",
+		"193a:1000": "the list does not say which device",
+	}
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		id, what, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		n++
+		vendor, product, _ := strings.Cut(strings.Replace(id, "*", "0001", 1), ":")
+		v, err1 := strconv.ParseUint(vendor, 16, 16)
+		p, err2 := strconv.ParseUint(product, 16, 16)
+		if err1 != nil || err2 != nil {
+			t.Fatalf("%q is not an id", id)
+		}
+		k, known := lookUp(uint16(v), uint16(p))
+		if known == (left[id] != "") {
+			t.Errorf("%s, %s: known %v, left out since it is %q", id, what, known, left[id])
+		}
+		if no := strings.Contains(what, "NOT a payment terminal"); known && no != (k.kind == other) {
+			t.Errorf("%s, %s: is %+v", id, what, k)
+		}
+	}
+	if n < 20 {
+		t.Errorf("the list has %d devices", n)
 	}
 }

@@ -158,22 +158,36 @@ func (m Machine) Reset(ctx context.Context, port string) error {
 // PowerCycle switches the hub's port off and on. Not every hub can: many only
 // cut the data, and say nothing. It works without a device in the port.
 func (m Machine) PowerCycle(ctx context.Context, port string) error {
+	disable, err := m.powerSwitch(port)
+	if err != nil {
+		return err
+	}
+	if err := write(disable, "1"); err != nil {
+		return fmt.Errorf("power of %s: %w", port, err)
+	}
+	paused := m.pause(ctx)
+	if err := write(disable, "0"); err != nil {
+		return fmt.Errorf("power of %s: %w", port, err)
+	}
+	return paused
+}
+
+// CanPower says whether PowerCycle can be tried at a port.
+func (m Machine) CanPower(port string) error {
+	_, err := m.powerSwitch(port)
+	return err
+}
+
+func (m Machine) powerSwitch(port string) (string, error) {
 	if !portName.MatchString(port) {
-		return fmt.Errorf("USB port %q: want a name like 1-1.4", port)
+		return "", fmt.Errorf("USB port %q: want a name like 1-1.4", port)
 	}
 	hub, number := parent(port)
 	switches, _ := filepath.Glob(m.path("sys/bus/usb/devices", hub+":1.0", "*-port"+number, "disable"))
 	if len(switches) != 1 {
-		return fmt.Errorf("power of %s: this kernel cannot switch that port (it takes Linux 6.0 and a hub with port power)", port)
+		return "", fmt.Errorf("power of %s: this kernel cannot switch that port (it takes Linux 6.0 and a hub with port power)", port)
 	}
-	if err := write(switches[0], "1"); err != nil {
-		return fmt.Errorf("power of %s: %w", port, err)
-	}
-	paused := m.pause(ctx)
-	if err := write(switches[0], "0"); err != nil {
-		return fmt.Errorf("power of %s: %w", port, err)
-	}
-	return paused
+	return switches[0], nil
 }
 
 // parent names the hub of a port as sysfs does: "1-1.4" is port 4 of "1-1", and

@@ -15,6 +15,7 @@ BENCHTIME ?= 1s
 HISTORY  ?= 0
 KILLS    ?= 1000
 HOSTILE  ?= 10000
+RIG      ?= amd64
 TARGETS  ?= arm64 armv7 armv6 amd64
 
 .PHONY: help
@@ -97,9 +98,13 @@ crash: ## the whole crash matrix, every byte of the drivers' lines, and KILLS (1
 rig: ## the release binary in a QEMU machine with Debian's kernel: USB, UARTs, pulled plugs (needs qemu-system-x86)
 	RIG=quick go test -v -count=1 -timeout 30m -run TestRig ./internal/rig
 
+.PHONY: rig-one
+rig-one: ## the same on one machine: RIG=amd64, arm64, armv7 or armv6; RIG_MOMENTS=all for every moment at which a plug can be pulled, RIG_ONLY=pattern for some scenes
+	RIG=$(RIG) go test -v -count=1 -timeout 90m -run TestRig ./internal/rig
+
 .PHONY: rig-all
 rig-all: ## the same on every architecture, with every moment at which a plug can be pulled
-	RIG=all go test -v -count=1 -timeout 120m -run TestRig ./internal/rig
+	RIG=all go test -v -count=1 -timeout 240m -run TestRig ./internal/rig
 
 .PHONY: udev-test
 udev-test: ## udev of Debian 12 and of its backports reads the rules for terminals (needs root; fetches udev, installs nothing)

@@ -90,7 +90,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 
 .PHONY: crash
 crash: ## the whole crash matrix, every byte of the drivers' lines, and KILLS (1000) kills of the real binary
-	CRASH=all KILLS=$(KILLS) go test -v -count=1 -timeout 120m -run 'CrashMatrix|ClockOff|Mutations|Killed' ./internal/crashtest ./firmware
+	CRASH=all KILLS=$(KILLS) go test -v -count=1 -timeout 120m -run 'CrashMatrix|ClockOff|Mutations|Killed|Announced' ./internal/crashtest ./firmware
 	CRASH=all go test -count=1 -timeout 60m -run Conformance ./link/...
 
 .PHONY: rig

@@ -54,7 +54,8 @@ type Updater struct {
 	HoldWithin time.Duration // how long a payment is waited for; 0 means 20 min
 	Pace       time.Duration // between two looks; 0 means 1 s
 
-	booting bool // the box has just started
+	booting bool     // the box has just started
+	sticks  []string // file systems of sticks; nil: those that sticks have
 	disk    disk
 }
 

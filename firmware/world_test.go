@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"aead.dev/minisign"
 )
@@ -25,7 +26,7 @@ func program(v Version, behaves string) []byte {
 	return fmt.Appendf(nil, "#!/bin/sh\necho '{\"version\":\"%s\"}'\n# %s\n%s\n", v, behaves, strings.Repeat("#", 4096))
 }
 
-var saysVersion = regexp.MustCompile(`"version":"([^"]*)"}'\n# ([a-z]+)\n`)
+var saysVersion = regexp.MustCompile(`"version":"([^"]*)"}'\n# ([a-z-]+)\n`)
 
 // known reads such a program; one that is not whole has no version.
 func known(b []byte) (v Version, behaves string) {
@@ -66,6 +67,7 @@ type gateway struct {
 	open    atomic.Int32 // payments that are open or in doubt
 	behind  int          // the same, known to the journal alone
 	starts  int
+	started time.Time
 	reboot  bool // was asked for
 }
 
@@ -89,6 +91,7 @@ func (g *gateway) Stop(context.Context) error {
 
 func (g *gateway) Start(context.Context) error {
 	g.starts++
+	g.started = time.Now()
 	b, err := os.ReadFile(filepath.Join(g.dir, "current", Program))
 	if err != nil {
 		g.t.Errorf("there is no program to start: %v", err)
@@ -128,6 +131,16 @@ func (g *gateway) Health(context.Context) (Health, error) {
 		h.Terminals["front"] = false
 	case "liar":
 		h.Version = v1
+	case "deaf":
+		h.Destinations["local"] = false
+	case "forgetful":
+		h.Terminals, h.Destinations = nil, nil
+	case "flaps": // well for as long as it takes, but never without a break
+		h.Terminals["front"] = time.Since(g.started)%(9*time.Second) > 2*time.Second
+	case "late", "too-late": // a terminal that was there at first is back after 4 or 6 minutes
+		h.Terminals["front"] = time.Since(g.started) > map[string]time.Duration{"late": 4 * time.Minute, "too-late": 6 * time.Minute}[g.running]
+	case "better":
+		h.Terminals["new"], h.Destinations["uplink"] = true, true
 	}
 	return h, nil
 }

@@ -18,7 +18,8 @@ func (p about) request() payment.Request { return payment.Request{ID: payment.ID
 type lookupCmd struct{ about }
 
 func (lookupCmd) Help() string {
-	return `Exit status: 0 approved, 1 there is no such payment, 3 not paid, 4 in doubt or not over yet.
+	return `Exit status: 0 approved, 1 there is no such payment, 3 not paid, 4 in doubt or
+not over yet.
 
     tillgate lookup 01JD3Q8ZK2V5W7X9Y1B4C6D8EF`
 }
@@ -54,7 +55,8 @@ func (c *abortCmd) Run(a *app) error {
 type dispenseCmd struct{ about }
 
 func (dispenseCmd) Help() string {
-	return `The grant is given once for each payment. Exit status 0 means: give the goods now. A repeat is answered with already-granted and exit status 3.`
+	return `The grant is given once for each payment. Exit status 0 means: give the goods
+now. A repeat is answered with already-granted and exit status 3.`
 }
 
 func (c *dispenseCmd) Run(a *app) error {
@@ -85,7 +87,9 @@ type resolveCmd struct {
 }
 
 func (resolveCmd) Help() string {
-	return `A resolution ends the block of the terminal, and is kept in the journal with name and reason. The terminal is still asked at the next connection; if it contradicts, there is an alert and nothing is overwritten.
+	return `A resolution ends the block of the terminal, and is kept in the journal with
+name and reason. The terminal is still asked at the next connection; if it
+contradicts, there is an alert and nothing is overwritten.
 
     tillgate resolve 01JD3Q8ZK2V5W7X9Y1B4C6D8EF --result approved --by "Lan" --reason "slip 000042 is signed"`
 }
@@ -106,7 +110,8 @@ type reconcileCmd struct {
 }
 
 func (reconcileCmd) Help() string {
-	return `It is refused while the terminal has anything unfinished, in doubt or owed. Exit status as for pay.`
+	return `It is refused while the terminal has anything unfinished, in doubt or owed.
+Exit status as for pay.`
 }
 
 func (r *reconcileCmd) Run(a *app) error {
@@ -132,7 +137,8 @@ type pauseCmd struct {
 }
 
 func (pauseCmd) Help() string {
-	return `A payment that is running goes on. The pause lasts until resume, over restarts and power cuts; status says who paused and why.
+	return `A payment that is running goes on. The pause lasts until resume, over restarts
+and power cuts; status says who paused and why.
 
     tillgate pause --terminal front --reason "paper is out"`
 }

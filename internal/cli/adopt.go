@@ -10,7 +10,9 @@ import (
 type adoptCmd struct{}
 
 func (adoptCmd) Help() string {
-	return `A journal belongs to the board it was begun on: a copied card would answer old ids a second time. After a board was exchanged on purpose, and only one box goes on with this journal, adopt it. The gateway must be stopped.
+	return `A journal belongs to the board it was begun on: a copied card would answer old
+ids a second time. After a board was exchanged on purpose, and only one box
+goes on with this journal, adopt it. The gateway must be stopped.
 
     sudo tillgate journal adopt --config /etc/tillgate/tillgate.yaml`
 }

@@ -20,7 +20,11 @@ type certifyCmd struct {
 }
 
 func (certifyCmd) Help() string {
-	return `The document of a protocol may say that notifications are encrypted and signed, and not how. With the key, a captured one is tried against every profile; the one that opens it is printed as it goes into the configuration. Nothing is sent and nothing is stored. Exit status 1 if none opens it, or if nothing says that it is genuine.
+	return `The document of a protocol may say that notifications are encrypted and
+signed, and not how. With the key, a captured one is tried against every
+profile; the one that opens it is printed as it goes into the configuration.
+Nothing is sent and nothing is stored. Exit status 1 if none opens it, or if
+nothing says that it is genuine.
 
     tillgate certify zengi @request.txt --set key_file=/etc/tillgate/zengi.key
     tillgate certify zengi @body.json -H 'X-Signature: 5f0c...' --set key_file=/etc/tillgate/zengi.key --set sign_key_file=/etc/tillgate/zengi-sign.key

@@ -58,6 +58,7 @@ type Table struct {
 	Certify   certifyCmd   `cmd:"" group:"Workbench" help:"Find the profile that opens a captured notification."`
 	Settings  configCmd    `cmd:"" name:"config" group:"Box" help:"Check and explain the configuration."`
 	FirstBoot firstBootCmd `cmd:"" name:"firstboot" hidden:"" help:"Prepare a new box; run once by its own unit."`
+	FirstLook firstLookCmd `cmd:"" name:"firstlook" hidden:"" help:"Look at a new box and tell; run once by its own unit."`
 	Firmware  firmwareCmd  `cmd:"" group:"Box" help:"Update this box, and see how it went."`
 	Version   versionCmd   `cmd:"" group:"Box" help:"Tell what this program is made of."`
 
@@ -102,25 +103,21 @@ type app struct {
 func Main(ctx context.Context, args []string, s Streams, p Parts) int {
 	var t Table
 	program, err := command.New("tillgate", "The payment gateway inside a kiosk.", &t,
-		map[string]string{"drivers": strings.Join(names(p.Drivers), ", "), "notifiers": strings.Join(notifiers(p.Drivers), ", ")})
+		map[string]string{"drivers": strings.Join(names(p.Drivers), ", "), "notifiers": strings.Join(notifiers(p.Drivers), ", ")}, s.Out, width(s.Out))
 	if err != nil {
 		fmt.Fprintln(s.Err, "tillgate:", err)
 		return exitError
 	}
 	a := &app{Streams: s, ctx: ctx, drivers: p.Drivers, version: p.Version, table: &t}
-	call, err := program.Parse(args)
-	if err != nil {
-		hint := "tillgate"
-		if e, ok := errors.AsType[*command.Error](err); ok && e.Command != "" {
-			hint += " " + e.Command
-		}
-		fmt.Fprintf(s.Err, "tillgate: %v\nRun `%s --help` for what there is.\n", err, hint)
+	called, err := program.Parse(args)
+	if e, ok := errors.AsType[*command.Error](err); ok {
+		fmt.Fprintf(s.Err, "tillgate: %v\nRun `%s --help` for what there is.\n", e, e.Command)
 		return exitUsage
 	}
-	if call.Help {
-		return a.report(program.Help(s.Out, call, width(s.Out)))
+	if called == nil { // help was asked for, and written
+		return exitOK
 	}
-	return a.report(call.Command.(runner).Run(a))
+	return a.report(called.(runner).Run(a))
 }
 
 // runner is what every command of the table is.

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -37,6 +38,8 @@ func TestMain(m *testing.M) {
 //	sells SOCKET NAME...   waits until each of these terminals sells
 //	alerted SOCKET CODE    waits until there is this alert
 //	listening ADDRESS      waits until somebody listens
+//	health SOCKET FILE     waits until the broker is connected, writes the health
+//	event TYPE SOCKET      waits until the journal has an event of this type
 //	begun SOCKET ID        waits until the journal has the payment
 //	await FILE TEXT        waits until the file has the text
 //	linked NAME            waits until the link leads somewhere
@@ -62,7 +65,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "ready": ready, "begun": begun, "sells": sells, "alerted": alerted, "listening": listening, "await": await, "linked": linked, "envsubst": envsubst,
+			"status": status, "ready": ready, "begun": begun, "event": event, "health": health, "sells": sells, "alerted": alerted, "listening": listening, "await": await, "linked": linked, "envsubst": envsubst,
 		},
 	})
 }
@@ -172,6 +175,38 @@ func linked(ts *testscript.TestScript, _ bool, args []string) {
 	until(ts, args[0], func() (bool, string) {
 		_, err := os.Stat(ts.MkAbs(args[0]))
 		return err == nil, fmt.Sprint(err)
+	})
+}
+
+func health(ts *testscript.TestScript, _ bool, args []string) {
+	until(ts, "a broker", func() (bool, string) {
+		c, err := control.Dial(ts.MkAbs(args[0]))
+		if err != nil {
+			return false, err.Error()
+		}
+		defer c.Close()
+		h, err := c.Health(context.Background())
+		b, _ := json.Marshal(h) // strings and booleans
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
+		return err == nil && h.Destinations["local"], fmt.Sprint(h, err)
+	})
+}
+
+func event(ts *testscript.TestScript, _ bool, args []string) {
+	until(ts, "event "+args[0], func() (bool, string) {
+		c, err := control.Dial(ts.MkAbs(args[1]))
+		if err != nil {
+			return false, err.Error()
+		}
+		defer c.Close()
+		var seen []string
+		for e, err := range c.Events(context.Background(), 1, false) {
+			if err != nil {
+				return false, err.Error()
+			}
+			seen = append(seen, string(e.Type))
+		}
+		return slices.Contains(seen, args[0]), fmt.Sprint(seen)
 	})
 }
 

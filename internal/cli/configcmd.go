@@ -20,7 +20,8 @@ type checkCmd struct {
 }
 
 func (checkCmd) Help() string {
-	return `Every problem is told at once, each with file, line and key. Exit status 1 if there is one.
+	return `Every problem is told at once, each with file, line and key. Exit status 1 if
+there is one.
 
     tillgate config check /etc/tillgate/tillgate.yaml`
 }

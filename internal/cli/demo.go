@@ -28,7 +28,10 @@ type demoCmd struct {
 }
 
 func (demoCmd) Help() string {
-	return `An embedded MQTT broker, a simulated Ingenico terminal on a real pseudo-terminal, and the gateway between them. The state stays between runs: end it in the middle of a payment (kill -9 as well), start it again, and see how it finds out what became of it.
+	return `An embedded MQTT broker, a simulated Ingenico terminal on a real
+pseudo-terminal, and the gateway between them. The state stays between runs:
+end it in the middle of a payment (kill -9 as well), start it again, and see
+how it finds out what became of it.
 
     tillgate demo
     tillgate demo --script decline:51,lost-answer,approve

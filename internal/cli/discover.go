@@ -24,7 +24,9 @@ type discoverCmd struct {
 }
 
 func (discoverCmd) Help() string {
-	return `Serial ports and USB devices, what they probably are, who has them open, and the lines for the configuration. Nothing is opened: whether a terminal answers, and to which protocol, is for 'tillgate doctor' to find out.
+	return `Serial ports and USB devices, what they probably are, who has them open, and
+the lines for the configuration. Nothing is opened: whether a terminal
+answers, and to which protocol, is for 'tillgate doctor' to find out.
 
     tillgate discover
     tillgate discover --follow      # plug it in and see

@@ -27,7 +27,9 @@ type doctorCmd struct {
 }
 
 func (doctorCmd) Help() string {
-	return `Every check says what was tried, what was found and what to do next. It changes nothing; a terminal that the running gateway holds is asked through the gateway. Exit status 0 if nothing is bad.
+	return `Every check says what was tried, what was found and what to do next. It
+changes nothing; a terminal that the running gateway holds is asked through
+the gateway. Exit status 0 if nothing is bad.
 
     sudo tillgate doctor --config /etc/tillgate/tillgate.yaml`
 }
@@ -61,10 +63,7 @@ func (d *doctorCmd) Run(a *app) error {
 			_ = asJSON(a.Out, f) // the exit status tells the rest
 			return
 		}
-		fmt.Fprintf(a.Out, "%-8s %s: %s: %s\n", f.Level, f.Check, f.Tried, printable(f.Found))
-		if f.Next != "" {
-			fmt.Fprintf(a.Out, "         -> %s\n", f.Next)
-		}
+		f.print(a.Out)
 	}
 	a.examine(say, d.Probe)
 	if n > 0 {

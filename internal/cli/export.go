@@ -18,7 +18,8 @@ type exportCmd struct {
 }
 
 func (exportCmd) Help() string {
-	return `A text that a spreadsheet would take for a formula gets an apostrophe in front, since orders come from outside.
+	return `A text that a spreadsheet would take for a formula gets an apostrophe in
+front, since orders come from outside.
 
     tillgate journal export --csv --since 2026-11-01 november.csv`
 }

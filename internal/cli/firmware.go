@@ -22,7 +22,9 @@ type firmwareCmd struct {
 
 	RAUC string `name:"rauc" help:"Configuration of RAUC. A box that has none has one system, and only the program is updated." default:"/etc/rauc/system.conf" placeholder:"FILE"`
 
-	Trial time.Duration `help:"How long a new version has to prove itself." default:"5m" placeholder:"TIME"`
+	Trial  time.Duration `help:"How long a new version has to prove itself." default:"5m" placeholder:"TIME"`
+	Steady time.Duration `help:"How long it has to be well without a break." default:"10s" placeholder:"TIME"`
+	Base   string        `hidden:"" help:"Folder of the program that the package or image brought." default:"/usr/lib/tillgate" placeholder:"DIR"`
 
 	Status   fwStatusCmd   `cmd:"" help:"Tell which version runs, and how the last update went."`
 	Install  fwInstallCmd  `cmd:"" help:"Install a signed bundle."`
@@ -31,13 +33,19 @@ type firmwareCmd struct {
 	Keygen   fwKeygenCmd   `cmd:"" help:"Make a key pair for signing bundles."`
 	Sign     fwSignCmd     `cmd:"" help:"Make a signed bundle of a program."`
 	Apply    fwApplyCmd    `cmd:"" hidden:"" help:"Root's part: go on with an update, and install what is asked for."`
+	Stick    fwStickCmd    `cmd:"" hidden:"" help:"Look for an update on a USB stick that was plugged in."`
 	Boot     fwBootCmd     `cmd:"" hidden:"" help:"Put an update in order that was cut short, before the gateway starts."`
 	Packaged fwPackagedCmd `cmd:"" hidden:"" help:"Run the packaged program, if it is newer than the last update."`
 	Settled  fwSettledCmd  `cmd:"" hidden:"" help:"Tell whether the journal of a stopped gateway has a payment that is open."`
 }
 
 func (firmwareCmd) Help() string {
-	return `An update is a bundle: a manifest signed with minisign, and the program it names. Nothing is switched while a payment is open or in doubt. A new version sells nothing until it has proven itself: the journal opens, the terminals that answered before answer again, the brokers that were connected are connected again. If it does not within five minutes, the old one is back by itself.
+	return `An update is a bundle: a manifest signed with minisign, and the program it
+names. Nothing is switched while a payment is open or in doubt. A new version
+sells nothing until it has proven itself: the journal opens, the terminals
+that answered before answer again, the brokers that were connected are
+connected again. If it does not within five minutes, the old one is back by
+itself.
 
     tillgate firmware status
     sudo tillgate firmware install tillgate-v1.4.0-arm64.bundle
@@ -46,15 +54,12 @@ func (firmwareCmd) Help() string {
     sudo tillgate firmware rollback --reason "terminals are slow"`
 }
 
-// packagedFolder has the program that the package or image brought.
-const packagedFolder = "/usr/lib/tillgate"
-
 // updater makes root's part, for this box.
 func (a *app) updater() (*firmware.Updater, error) {
 	f := &a.table.Firmware
-	packaged := firmware.Place{Version: firmware.Version(a.version.Version), Target: packagedFolder, Journal: a.version.Journal}
-	if self, err := os.Executable(); err != nil || filepath.Dir(self) != packagedFolder {
-		v, err := versionOf(a.ctx, filepath.Join(packagedFolder, firmware.Program))
+	packaged := firmware.Place{Version: firmware.Version(a.version.Version), Target: f.Base, Journal: a.version.Journal}
+	if self, err := os.Executable(); err != nil || filepath.Dir(self) != f.Base {
+		v, err := versionOf(a.ctx, filepath.Join(f.Base, firmware.Program))
 		if err != nil {
 			return nil, fmt.Errorf("ask the packaged program for its version: %w: install the package again", err)
 		}
@@ -66,7 +71,7 @@ func (a *app) updater() (*firmware.Updater, error) {
 	}
 	log := slog.New(slog.NewTextHandler(a.Err, nil))
 	u := &firmware.Updater{
-		Dir: f.Dir, Keys: f.Keys, GateWithin: f.Trial, Packaged: packaged, Machine: machine, Log: log,
+		Dir: f.Dir, Keys: f.Keys, GateWithin: f.Trial, Steady: f.Steady, Packaged: packaged, Machine: machine, Log: log,
 		Box: &service{config: a.table.Config, socket: a.configuredSocket(), current: filepath.Join(f.Dir, "current", firmware.Program), log: log},
 	}
 	if !missing(f.RAUC) {
@@ -245,7 +250,7 @@ func (fwPackagedCmd) Run(a *app) error {
 }
 
 type fwApplyCmd struct {
-	Inbox []string `help:"Folders where an update is asked for." default:"/var/lib/tillgate/firmware" placeholder:"DIR"`
+	Inbox []string `help:"Folders where an update is asked for." default:"/var/lib/tillgate/firmware,/var/lib/tillgate-firmware/stick" placeholder:"DIR"`
 }
 
 // Run goes on with what was cut off, then installs what is asked for. A request
@@ -277,10 +282,6 @@ func (c *fwApplyCmd) Run(a *app) error {
 	return nil
 }
 
-// requestFile asks root for an update: the line in it names a bundle in the same
-// folder.
-const requestFile = "request"
-
 // takeRequest opens the bundle that is asked for. The folder is another
 // user's: no link leads out of it, and nothing but a file is opened.
 func takeRequest(dir string) (io.ReadCloser, error) {
@@ -289,23 +290,27 @@ func takeRequest(dir string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	defer root.Close()
-	info, err := root.Lstat(requestFile)
+	info, err := root.Lstat(firmware.RequestFile)
 	if err != nil {
 		return nil, err
 	}
 	text := make([]byte, min(info.Size(), 256))
 	err = errors.New("it is no plain file")
 	if info.Mode().IsRegular() {
-		text, err = root.ReadFile(requestFile)
+		text, err = root.ReadFile(firmware.RequestFile)
 	}
-	if rerr := root.Remove(requestFile); err != nil || rerr != nil {
+	if rerr := root.Remove(firmware.RequestFile); err != nil || rerr != nil {
 		return nil, errors.Join(err, rerr)
 	}
 	name := strings.TrimSpace(string(text[:min(len(text), 256)]))
 	if info, err := root.Lstat(name); err != nil || !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%.80q is no bundle there", name)
 	}
-	return root.Open(name)
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return f, root.Remove(name) // it may be large, and is read through f
 }
 
 // stick finds the newest bundle on a mounted stick that a trusted key has

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"regexp"
@@ -19,13 +18,19 @@ import (
 type firstBootCmd struct {
 	Boot      []string `help:"Folders of the boot partition, where somebody may have put a tillgate.yaml." default:"/boot/firmware,/boot" placeholder:"DIR"`
 	MachineID string   `name:"machine-id" help:"File with the id of this machine." default:"/etc/machine-id" placeholder:"FILE"`
+	Secrets   string   `help:"Folder of the secrets that systemd hands to the service." default:"/etc/tillgate/secrets" placeholder:"DIR"`
 	Marker    string   `help:"File that says that it has been done." default:"/var/lib/tillgate-firmware/first-boot-done" placeholder:"FILE"`
 }
 
 func (firstBootCmd) Help() string {
-	return `It takes a tillgate.yaml from the boot partition if it is good, so that a card can be prepared on any computer. "box: auto" in it becomes a name made from the machine's id. What is wrong with it is said here and in tillgate.yaml.problems.txt beside it. Then it looks at the box as doctor does.
+	return `It takes a tillgate.yaml from the boot partition if it is good, so that a card
+can be prepared on any computer. "box: auto" in it becomes a name made from
+the machine's id. What is wrong with it is said here and in
+tillgate.yaml.problems.txt beside it. Secrets that the box can make by itself
+are made.
 
-A box that has settings keeps them. Without any, this is done again at the next boot.`
+A box that has settings keeps them. Without any, this is done again at the
+next boot.`
 }
 
 func (c *firstBootCmd) Run(a *app) error {
@@ -37,19 +42,44 @@ func (c *firstBootCmd) Run(a *app) error {
 		}
 		fmt.Fprintf(a.Out, "tillgate: settings taken from %s\n", from)
 	}
+	if err := c.secrets(a, target); err != nil {
+		return err
+	}
 	if err := os.WriteFile(c.Marker, nil, 0o644); err != nil {
 		return fmt.Errorf("first boot: %w", err)
 	}
-	fmt.Fprintln(a.Out, "tillgate: a first look at this box")
-	self, err := os.Executable()
+	return nil
+}
+
+// credentials is where the service sees the files of the folder of secrets.
+const credentials = "/run/credentials/tillgate.service/secret_"
+
+// secrets makes the one secret of the settings that is this box's to make: the
+// password of the embedded broker's user, if it is a credential that is not there.
+// Without password_file the gateway makes one in its data folder. Passwords of
+// other brokers, certificates and the keys of services and terminals are made by
+// others: doctor says which are missing.
+func (c *firstBootCmd) secrets(a *app, target string) error {
+	text, err := os.ReadFile(target)
 	if err != nil {
 		return fmt.Errorf("first boot: %w", err)
 	}
-	cmd := exec.CommandContext(a.ctx, self, "--config", target, "doctor")
-	cmd.Stdout, cmd.Stderr = a.Out, a.Err
-	if err := cmd.Run(); err != nil { // it has said what is wrong; the gateway is started all the same
-		fmt.Fprintln(a.Out, "tillgate: doctor found something; run it again with `tillgate doctor`")
+	conf, err := config.Parse(target, text, a.drivers)
+	if err != nil {
+		return fmt.Errorf("first boot: %w", err)
 	}
+	name, isCredential := strings.CutPrefix(conf.MQTT.Broker.PasswordFile, credentials)
+	if !conf.Local() || !isCredential || name != filepath.Base(name) {
+		return nil
+	}
+	file := filepath.Join(c.Secrets, name)
+	if !missing(file) {
+		return nil
+	}
+	if _, err := madePassword(file); err != nil {
+		return fmt.Errorf("first boot: make the password of the broker's user: %w", err)
+	}
+	fmt.Fprintf(a.Out, "tillgate: password of the broker's user %s made: %s\n", conf.MQTT.Broker.Username, file)
 	return nil
 }
 

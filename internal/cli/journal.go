@@ -227,7 +227,9 @@ type backupCmd struct {
 }
 
 func (backupCmd) Help() string {
-	return `The gateway writes the copy, as its own user: the folder's parent must be writable for it. A copy that breaks off leaves nothing. It is a journal itself, and has no card numbers.
+	return `The gateway writes the copy, as its own user: the folder's parent must be
+writable for it. A copy that breaks off leaves nothing. It is a journal
+itself, and has no card numbers.
 
     tillgate journal backup /mnt/usb/kiosk-1`
 }

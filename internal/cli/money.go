@@ -53,7 +53,8 @@ type refundCmd struct {
 }
 
 func (refundCmd) Help() string {
-	return `A refund needs the card, and works after the batch was closed; before that, reverse. Exit status as for pay.
+	return `A refund needs the card, and works after the batch was closed; before that,
+reverse. Exit status as for pay.
 
     tillgate refund 10.50 --of 01JD3Q8ZK2V5W7X9Y1B4C6D8EF
     tillgate refund 10.50 --rrn 519718000159`
@@ -114,7 +115,8 @@ func (c *depositCmd) Run(a *app) error { return c.start(a, payment.VerbDeposit, 
 type balanceCmd struct{ moneyCmd }
 
 func (balanceCmd) Help() string {
-	return `The customer presents a card. Some terminals show the balance to the customer only.`
+	return `The customer presents a card. Some terminals show the balance to the customer
+only.`
 }
 
 func (c *balanceCmd) Run(a *app) error { return c.start(a, payment.VerbBalance, "", nil) }

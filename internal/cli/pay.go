@@ -30,9 +30,12 @@ type payCmd struct {
 }
 
 func (payCmd) Help() string {
-	return `The id of the payment is printed before anything is sent, so that a lost answer can be looked up. Ctrl-C asks the terminal to stop; its answer decides. Ctrl-C twice leaves the payment to the gateway.
+	return `The id of the payment is printed before anything is sent, so that a lost
+answer can be looked up. Ctrl-C asks the terminal to stop; its answer decides.
+Ctrl-C twice leaves the payment to the gateway.
 
-Exit status: 0 approved, 1 error or refused (nothing was charged), 3 declined, cancelled or failed, 4 in doubt (do not charge again: look it up).
+Exit status: 0 approved, 1 error or refused (nothing was charged), 3 declined,
+cancelled or failed, 4 in doubt (do not charge again: look it up).
 
     tillgate pay 123456
     tillgate pay 10.50 --terminal front --order bill-77
@@ -77,7 +80,8 @@ type reverseCmd struct {
 }
 
 func (reverseCmd) Help() string {
-	return `A reversal is a payment of its own, with its own id and outcome. Exit status as for pay: 0 means that it was approved, and the money goes back.
+	return `A reversal is a payment of its own, with its own id and outcome. Exit status
+as for pay: 0 means that it was approved, and the money goes back.
 
     tillgate reverse 01JD3Q8ZK2V5W7X9Y1B4C6D8EF`
 }

@@ -165,7 +165,9 @@ func usbPortOf(m usbreset.Machine, a link.Address) (string, error) {
 type recoverStepCmd struct{}
 
 func (recoverStepCmd) Help() string {
-	return `Started as root by systemd (tillgate-recover.socket) for one step of recovery: a line of JSON comes in, does what the configuration allows for that terminal, and a line goes out.`
+	return `Started as root by systemd (tillgate-recover.socket) for one step of recovery:
+a line of JSON comes in, does what the configuration allows for that terminal,
+and a line goes out.`
 }
 
 // Run is the whole life of the helper.

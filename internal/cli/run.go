@@ -27,7 +27,9 @@ type runCmd struct {
 }
 
 func (runCmd) Help() string {
-	return `It serves until SIGTERM or Ctrl-C, then refuses new payments, asks running ones to stop, waits for them, and ends. A payment that is cut short all the same is looked up at the next start.
+	return `It serves until SIGTERM or Ctrl-C, then refuses new payments, asks running
+ones to stop, waits for them, and ends. A payment that is cut short all the
+same is looked up at the next start.
 
     tillgate run /etc/tillgate/tillgate.yaml`
 }

@@ -21,7 +21,8 @@ type fwKeygenCmd struct {
 }
 
 func (fwKeygenCmd) Help() string {
-	return `Keep the secret key away from boxes and from the network. The public one belongs into /etc/tillgate/keys of every box. Both can be used with minisign.
+	return `Keep the secret key away from boxes and from the network. The public one
+belongs into /etc/tillgate/keys of every box. Both can be used with minisign.
 
     tillgate firmware keygen --password-file pass release.key`
 }

@@ -41,9 +41,14 @@ func (simCmd) Help() string {
     tillgate sim qfpay --usbip --usb-as bulk
     sudo tillgate sim ecrvn --usbip --attach
 
-With --usbip the kernel sees a USB device and gives it its own driver, or libusb. Only root may plug one in: either this program does it (--attach), or it stays an ordinary user's and 'sudo usbip attach' does.
+With --usbip the kernel sees a USB device and gives it its own driver, or
+libusb. Only root may plug one in: either this program does it (--attach), or
+it stays an ordinary user's and 'sudo usbip attach' does.
 
-A protocol that only tells, such as zengi, is simulated by its sender: it posts to the listener of the configuration, with the keys that are named there, says what was answered, and ends. Exit status 1 if something genuine was refused, or something forged taken.
+A protocol that only tells, such as zengi, is simulated by its sender: it
+posts to the listener of the configuration, with the keys that are named
+there, says what was answered, and ends. Exit status 1 if something genuine
+was refused, or something forged taken.
 
     tillgate sim zengi --config tillgate.yaml --payment A1 --amount 123456
     tillgate sim zengi --config tillgate.yaml --script void-first,wrong-sign,approve+replay:3`

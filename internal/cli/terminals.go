@@ -12,7 +12,10 @@ type terminalsCmd struct {
 }
 
 func (terminalsCmd) Help() string {
-	return `What each terminal says of itself: serial number, TID, model, software. What was accepted is remembered over restarts; the first look accepts. What differs from it is marked, raises the alert terminal-changed, and is an event terminal.changed. A protocol that does not tell something leaves it empty.
+	return `What each terminal says of itself: serial number, TID, model, software. What
+was accepted is remembered over restarts; the first look accepts. What differs
+from it is marked, raises the alert terminal-changed, and is an event
+terminal.changed. A protocol that does not tell something leaves it empty.
 
     tillgate terminals --json | jq -r '.[] | [.name, .inventory.software] | @tsv'`
 }
@@ -81,7 +84,10 @@ type acceptCmd struct {
 }
 
 func (acceptCmd) Help() string {
-	return `A terminal whose software, serial number or TID is not what was accepted before raises the alert terminal-changed until somebody accepts it, or it is again what it was. Look first: another TID means that the money goes to another account.
+	return `A terminal whose software, serial number or TID is not what was accepted
+before raises the alert terminal-changed until somebody accepts it, or it is
+again what it was. Look first: another TID means that the money goes to
+another account.
 
     tillgate terminals
     tillgate accept --terminal front --reason "repaired, ticket 1234"`

@@ -33,6 +33,8 @@ type updates struct {
 	now     func() payment.Moment
 
 	asked chan string // addresses of bundles; one waits at most
+
+	looked time.Time // of the first look that is told
 }
 
 func newUpdates(dir, keys, data, version string, log *slog.Logger) *updates {
@@ -108,6 +110,7 @@ func (u *updates) run(ctx context.Context) error {
 			}
 		}
 		u.announce()
+		u.announceLook()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -187,7 +190,7 @@ func (u *updates) bring(ctx context.Context, address string) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(file))
 	}
-	request := filepath.Join(u.inbox, requestFile)
+	request := filepath.Join(u.inbox, firmware.RequestFile)
 	if err := os.WriteFile(request+".new", []byte(filepath.Base(file)+"\n"), 0o640); err != nil {
 		return err
 	}

@@ -51,7 +51,8 @@ func (v *versionCmd) Run(a *app) error {
 type contractCmd struct{}
 
 func (contractCmd) Help() string {
-	return `The topics, payloads and reasons, made from the types this program uses. The SHA-256 of the output is asyncapi_sha256 in the box's topic info.
+	return `The topics, payloads and reasons, made from the types this program uses. The
+SHA-256 of the output is asyncapi_sha256 in the box's topic info.
 
     tillgate contract > asyncapi.json`
 }

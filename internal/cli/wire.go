@@ -23,7 +23,8 @@ type decodeCmd struct {
 }
 
 func (decodeCmd) Help() string {
-	return `What the bytes mean, and what is wrong about them. Card data is masked. Exit status 1 when they are not valid.
+	return `What the bytes mean, and what is wrong about them. Card data is masked. Exit
+status 1 when they are not valid.
 
     tillgate wire decode ecrvn 2f6563723f7271743d...
     tillgate wire decode ecrvn @capture.bin`

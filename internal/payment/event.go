@@ -20,7 +20,8 @@ const (
 	EventReconciliation EventType = "reconciliation.final"
 	EventStarted        EventType = "gateway.started"
 	EventGap            EventType = "gateway.gap"
-	EventFirmware       EventType = "firmware.final" // an update of the box ended, see its data
+	EventFirstLook      EventType = "gateway.first-look" // what doctor found when the box was started for the first time
+	EventFirmware       EventType = "firmware.final"     // an update of the box ended, see its data
 	EventTerminalLost   EventType = "terminal.offline"
 	EventTerminalReady  EventType = "terminal.online"
 

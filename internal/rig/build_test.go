@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,9 +14,11 @@ func command(t *testing.T, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir, cmd.Env = root, append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%v: %v: %s", cmd, err, out)
+		t.Fatalf("%v: %v: %s%s", cmd, err, out, &complaints)
 	}
 	return string(out)
 }

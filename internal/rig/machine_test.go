@@ -10,22 +10,21 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
 // machine is an architecture, and how QEMU is told to be one.
 type machine struct {
-	name    string // as .ci/static calls it
-	debian  string // architecture of the kernel's package
-	kernel  string // the package that names it
+	name    string // as .ci/static and fetch-kernel call it
 	goarch  string
 	goarm   string
 	qemu    []string // with the console on standard output
 	console string   // of the kernel
 	args    string   // further words for the kernel
 	dtb     string   // below the kernel's folder
-	cables  []string
+	ports   []string // with cables between them, on machines with PCI
 	modules []string
 	halts   bool // it cannot power off
 }
@@ -36,19 +35,25 @@ var usbModules = []string{"vhci-hcd", "cdc-acm", "usbhid", "hid-generic", "dummy
 // pciModules: QEMU's xHCI controller and the FTDI adapter behind it.
 var pciModules = append([]string{"xhci-pci", "ftdi_sio"}, usbModules...)
 
-// The cables are sockets, with one port of the machine at either end. The ports
-// are found in the machine by their PCI slot. The near end of the first one is
-// an 8250 or a PL011.
-var pciCables = []string{
-	"-chardev", "socket,id=a1,path={dir}/a,server=on,wait=off", "-chardev", "socket,id=a2,path={dir}/a",
-	"-device", "pci-serial,chardev=a2,addr=0x11",
-	"-chardev", "socket,id=b1,path={dir}/b,server=on,wait=off", "-chardev", "socket,id=b2,path={dir}/b",
-	"-device", "qemu-xhci,addr=0x12", "-device", "usb-serial,chardev=b1", "-device", "pci-serial,chardev=b2,addr=0x13",
+// ports are the ends of the cables and the port for orders about them, all
+// sockets (cables_test.go). They are found in the machine by their PCI slot. The
+// near end of the first cable is an 8250 or a PL011; the plug of the second, an
+// FTDI adapter, is in as long as somebody holds its socket.
+var ports = []string{
+	"-chardev", "socket,id=uart-near,path={dir}/uart-near,server=on,wait=off",
+	"-chardev", "socket,id=uart-far,path={dir}/uart-far,server=on,wait=off",
+	"-device", "pci-serial,chardev=uart-far,addr=0x11",
+	"-chardev", "socket,id=ftdi-near,path={dir}/ftdi-near,server=on,wait=off",
+	"-chardev", "socket,id=ftdi-far,path={dir}/ftdi-far,server=on,wait=off",
+	"-device", "qemu-xhci,addr=0x12", "-device", "usb-serial,chardev=ftdi-near,serial=SN-ftdi",
+	"-device", "pci-serial,chardev=ftdi-far,addr=0x13",
+	"-chardev", "socket,id=hand,path={dir}/hand,server=on,wait=off",
+	"-device", "pci-serial,chardev=hand,addr=0x14",
 }
 
 var (
-	near8250  = append([]string{"-device", "pci-serial,chardev=a1,addr=0x10"}, pciCables...)
-	nearPL011 = append([]string{"-serial", "chardev:a1"}, pciCables...)
+	near8250  = append([]string{"-device", "pci-serial,chardev=uart-near,addr=0x10"}, ports...)
+	nearPL011 = append([]string{"-serial", "chardev:uart-near"}, ports...)
 )
 
 // pciConsole leaves a machine's own UART to a terminal.
@@ -57,23 +62,23 @@ var pciConsole = []string{"-chardev", "stdio,id=console", "-device", "pci-serial
 // machines: the first is the quick one.
 var machines = []machine{
 	{
-		name: "amd64", debian: "amd64", kernel: "linux-image-amd64", goarch: "amd64",
-		qemu: []string{"qemu-system-x86_64", "-M", "pc", "-cpu", "max", "-m", "512", "-serial", "stdio"}, console: "ttyS0",
-		args: "8250.nr_uarts=8", cables: near8250, modules: pciModules,
+		name: "amd64", goarch: "amd64",
+		qemu: []string{"qemu-system-x86_64", "-M", "pc", "-cpu", "max", "-m", "512", "-smp", "2", "-serial", "stdio"}, console: "ttyS0",
+		args: "8250.nr_uarts=8", ports: near8250, modules: pciModules,
 	},
 	{
-		name: "arm64", debian: "arm64", kernel: "linux-image-arm64", goarch: "arm64",
-		qemu: append([]string{"qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", "512"}, pciConsole...), console: "ttyS0",
-		args: "8250.nr_uarts=8", cables: nearPL011, modules: pciModules,
+		name: "arm64", goarch: "arm64",
+		qemu: append([]string{"qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", "512", "-smp", "2"}, pciConsole...), console: "ttyS0",
+		args: "8250.nr_uarts=8", ports: nearPL011, modules: pciModules,
 	},
 	{
-		name: "armv7", debian: "armhf", kernel: "linux-image-armmp", goarch: "arm", goarm: "7",
-		qemu: append([]string{"qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15", "-m", "512"}, pciConsole...), console: "ttyS0",
-		args: "8250.nr_uarts=8", cables: nearPL011, modules: pciModules,
+		name: "armv7", goarch: "arm", goarm: "7",
+		qemu: append([]string{"qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15", "-m", "512", "-smp", "2"}, pciConsole...), console: "ttyS0",
+		args: "8250.nr_uarts=8", ports: nearPL011, modules: pciModules,
 	},
 	{
 		// A Raspberry Pi Zero has no PCI, and QEMU's has no power management.
-		name: "armv6", debian: "armel", kernel: "linux-image-rpi", goarch: "arm", goarm: "6",
+		name: "armv6", goarch: "arm", goarm: "6",
 		qemu: []string{"qemu-system-arm", "-M", "raspi0", "-serial", "stdio"}, console: "ttyAMA0,115200",
 		args:    "initcall_blacklist=bcm2835_power_driver_init,bcm2835_pm_driver_init",
 		dtb:     "usr/lib/linux-image-*/bcm2835-rpi-zero.dtb",
@@ -104,7 +109,7 @@ func (m machine) run(t *testing.T, k kernel, initramfs string, hear func(line st
 	if m.dtb != "" {
 		args = append(args, "-dtb", glob(t, filepath.Join(k.dir, m.dtb))[0])
 	}
-	for _, a := range m.cables {
+	for _, a := range m.ports {
 		args = append(args, strings.ReplaceAll(a, "{dir}", dir))
 	}
 	cmd := exec.CommandContext(ctx, m.qemu[0], args...)
@@ -120,6 +125,10 @@ func (m machine) run(t *testing.T, k kernel, initramfs string, hear func(line st
 		}
 		t.Fatal(err)
 	}
+	var cables sync.WaitGroup
+	if len(m.ports) > 0 {
+		cables.Go(func() { serveCables(ctx, t, dir) })
+	}
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -133,7 +142,10 @@ func (m machine) run(t *testing.T, k kernel, initramfs string, hear func(line st
 	if err := cmd.Wait(); err != nil && ctx.Err() == nil {
 		t.Errorf("%s: %v: %s", m.qemu[0], err, &complaints)
 	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	cancel()
+	cables.Wait()
+	if late {
 		t.Errorf("the machine did not end within %v", limit)
 	}
 }
@@ -141,22 +153,8 @@ func (m machine) run(t *testing.T, k kernel, initramfs string, hear func(line st
 // fetch returns the machine's kernel, from the cache or from Debian.
 func (m machine) fetch(t *testing.T) kernel {
 	t.Helper()
-	cache := os.Getenv("RIG_CACHE")
-	if cache == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cache = filepath.Join(user, "tillgate-rig")
-	}
-	dir := filepath.Join(cache, m.debian+"-"+m.kernel)
-	if _, err := os.Stat(filepath.Join(dir, "package")); err != nil {
-		begun := time.Now()
-		cmd := exec.CommandContext(t.Context(), "./fetch-kernel", m.debian, m.kernel, dir)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v: %s", cmd, err, out)
-		}
-		t.Logf("fetched %s in %.0fs", m.kernel, time.Since(begun).Seconds())
-	}
+	begun := time.Now()
+	dir := strings.TrimSpace(command(t, nil, "internal/rig/fetch-kernel", m.name))
+	t.Logf("kernel %s in %.0fs", dir, time.Since(begun).Seconds())
 	return openKernel(t, dir)
 }

@@ -21,15 +21,14 @@ func TestRig(t *testing.T) {
 }
 
 func (m machine) test(t *testing.T, want string) {
-	commands := []string{
-		"/bin/usbhid.test -test.v",
-		"/bin/scenes.test -test.v -test.parallel 8 -test.timeout 8m",
-	}
+	moments := os.Getenv("RIG_MOMENTS")
 	if want == "all" {
-		commands[1] = "RIG_MOMENTS=all /bin/scenes.test -test.v -test.parallel 8 -test.timeout 30m"
+		moments = "all"
 	}
+	scenes := "RIG_MOMENTS=" + moments + " /bin/scenes.test -test.v -test.parallel 16 -test.timeout 30m"
+	commands := []string{"/bin/usbhid.test -test.v", scenes}
 	if only := os.Getenv("RIG_ONLY"); only != "" { // a regular expression of scenes
-		commands = []string{"/bin/scenes.test -test.v -test.parallel 8 -test.timeout 8m -test.run " + only}
+		commands = []string{scenes + " -test.run " + only}
 	}
 	k := m.fetch(t)
 	begun := time.Now()

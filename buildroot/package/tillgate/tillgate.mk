@@ -11,10 +11,10 @@ TILLGATE_SITE_METHOD = local
 TILLGATE_DEPENDENCIES = libusb host-pkgconf
 TILLGATE_GOMOD = .
 # The image has libusb as a library of its own: it is not linked statically.
-TILLGATE_TAGS = libusb netgo osusergo
+TILLGATE_TAGS = libusb netgo osusergo nethttpomithttp2
 TILLGATE_LDFLAGS = -X main.version=$(TILLGATE_VERSION)
 
-ifeq ($(BR2_PACKAGE_TILLGATE_BROKER),)
+ifeq ($(BR2_PACKAGE_TILLGATE_BROKER_EMBEDDED),)
 TILLGATE_TAGS += nobroker
 endif
 
@@ -38,12 +38,9 @@ define TILLGATE_USERS
 endef
 
 define TILLGATE_INSTALL_INIT_SYSTEMD
-	for unit in tillgate.service tillgate-boot.service \
-		tillgate-firstboot.service tillgate-update.service \
-		tillgate-update.path tillgate-recover.socket \
-		tillgate-recover@.service; do \
-		$(INSTALL) -D -m 0644 $(@D)/systemd/$$unit \
-			$(TARGET_DIR)/usr/lib/systemd/system/$$unit || exit 1; \
+	for unit in $(@D)/systemd/*.service $(@D)/systemd/*.path $(@D)/systemd/*.socket; do \
+		$(INSTALL) -D -m 0644 $$unit \
+			$(TARGET_DIR)/usr/lib/systemd/system/$${unit##*/} || exit 1; \
 	done
 endef
 

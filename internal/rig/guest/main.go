@@ -104,7 +104,25 @@ func follow() {
 		status := "passed"
 		if err := cmd.Run(); err != nil {
 			status = "FAILED: " + err.Error()
+			kernelLog()
 		}
 		fmt.Printf("rig: %s: %s after %.1fs\n", args[0], status, time.Since(begun).Seconds())
+	}
+}
+
+// kernelLog prints the end of what the kernel has to say.
+func kernelLog() {
+	const readAll, most = 3, 128 << 10
+	b := make([]byte, most)
+	n, err := unix.Klogctl(readAll, b) // the newest, if there is more
+	if err != nil {
+		fmt.Println("rig: the kernel's log:", err)
+		return
+	}
+	fmt.Println("rig: the kernel's log ends with:")
+	for line := range strings.Lines(string(b[:n])) {
+		if !strings.Contains(line, "vhci_hcd: unlink->seqnum") && !strings.Contains(line, "vhci_hcd: urb->status") {
+			fmt.Print(line)
+		}
 	}
 }

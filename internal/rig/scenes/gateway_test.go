@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,22 +55,30 @@ var profiles = map[string]string{
 
 func start(t *testing.T, terminals ...*terminal) *box {
 	t.Helper()
-	b := &box{t: t, dir: t.TempDir(), terminals: terminals}
-	key := filepath.Join(b.dir, "pos.key")
+	key := filepath.Join(t.TempDir(), "pos.key")
 	if err := os.WriteFile(key, []byte(posKey+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var c strings.Builder
-	fmt.Fprintf(&c, "box: rig\ndata: %s/data\nruntime: %s/run\nsegment_size: 2MiB\nallow_simulation: true\nlog: {level: debug}\nterminals:\n", b.dir, b.dir)
+	c := "terminals:\n"
 	for _, x := range terminals {
 		profile := profiles[x.driver]
 		if strings.Contains(profile, "%s") {
 			profile = fmt.Sprintf(profile, key)
 		}
-		fmt.Fprintf(&c, "  - name: %s\n    driver: %s\n    address: %q\n    longest: 8s\n    timeout: 5s\n%s%s", x.name, x.driver, x.address, profile, x.extra)
+		c += fmt.Sprintf("  - name: %s\n    driver: %s\n    address: %q\n    longest: 8s\n    timeout: 5s\n%s%s", x.name, x.driver, x.address, profile, x.extra)
 	}
+	b := startWith(t, c)
+	b.terminals = terminals
+	return b
+}
+
+// startWith runs a gateway whose configuration has these lines about terminals.
+func startWith(t *testing.T, lines string) *box {
+	t.Helper()
+	b := &box{t: t, dir: t.TempDir()}
+	c := fmt.Sprintf("box: rig\ndata: %s/data\nruntime: %s/run\nsegment_size: 2MiB\nallow_simulation: true\nmqtt: {broker: {address: %q}}\nlog: {level: debug}\n", b.dir, b.dir, freeAddress(t)) + lines
 	file := filepath.Join(b.dir, "tillgate.yaml")
-	if err := os.WriteFile(file, []byte(c.String()), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(c), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	b.cmd = exec.Command("tillgate", "run", file)
@@ -93,7 +102,7 @@ func start(t *testing.T, terminals ...*terminal) *box {
 		}
 		if t.Failed() {
 			log := b.log.String()
-			t.Logf("the gateway's log ends with:\n%s", log[max(0, len(log)-12<<10):])
+			t.Logf("the gateway's log ends with:\n%s", log[max(0, len(log)-16<<10):])
 		}
 	})
 	socket := filepath.Join(b.dir, "run/tillgate.sock")
@@ -110,6 +119,17 @@ func start(t *testing.T, terminals ...*terminal) *box {
 	})
 	t.Cleanup(func() { b.client.Close() })
 	return b
+}
+
+// freeAddress is for the embedded broker: several gateways run at a time.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func (b *box) status(t *testing.T, name string) payment.TerminalStatus {
@@ -129,7 +149,13 @@ func (b *box) status(t *testing.T, name string) payment.TerminalStatus {
 
 func (b *box) sellable(t *testing.T, x *terminal) {
 	t.Helper()
-	await(t, x.name+" sells", func() bool { return b.status(t, x.name).Sellable })
+	var s payment.TerminalStatus
+	defer func() {
+		if !s.Sellable {
+			t.Logf("it is %+v", s)
+		}
+	}()
+	await(t, x.name+" sells", func() bool { s = b.status(t, x.name); return s.Sellable })
 }
 
 // pay takes one payment by the command line and returns its exit status.
@@ -164,23 +190,42 @@ func (b *box) begin(t *testing.T, x *terminal, id string) payment.Reply {
 func (b *box) final(t *testing.T, id string) (r payment.Record) {
 	t.Helper()
 	await(t, "the outcome of "+id, func() bool {
-		e, err := b.client.Entry(context.Background(), payment.ID(id))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r = e.Payment
+		r = b.record(t, id)
 		return !r.Open()
 	})
 	return r
 }
 
-// judge compares an outcome with what the bank did.
-func judge(t *testing.T, x *terminal, r payment.Record) {
+func (b *box) isOver(t *testing.T, id string) bool {
+	t.Helper()
+	r := b.record(t, id)
+	return !r.Open()
+}
+
+func (b *box) record(t *testing.T, id string) payment.Record {
+	t.Helper()
+	e, err := b.client.Entry(context.Background(), payment.ID(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.Payment
+}
+
+// judge compares an outcome with what the banks did: the terminal's own, and
+// those of all others here. A sale at another terminal's bank is one that went
+// over the wrong wire.
+func (b *box) judge(t *testing.T, x *terminal, r payment.Record) {
 	t.Helper()
 	charged := 0
-	for _, e := range x.sim.Ledger() {
-		if e.Charged && !e.Reversed && belongs(e, r) {
-			charged++
+	for _, y := range b.terminals {
+		for _, e := range y.sim.Ledger() {
+			switch {
+			case !e.Charged || e.Reversed || !belongs(e, r):
+			case y == x:
+				charged++
+			default:
+				t.Errorf("%s on %s, attempt %s, is %s, and the bank of %s charged for it: %+v\noutcome %+v", r.ID, x.name, r.Attempt, r.Outcome.Result, y.name, e, r.Outcome)
+			}
 		}
 	}
 	want := 0
@@ -193,7 +238,7 @@ func judge(t *testing.T, x *terminal, r payment.Record) {
 		return
 	}
 	if charged != want {
-		t.Errorf("%s on %s, attempt %s, is %s, and the bank charged %d times\noutcome %+v\nledger %+v", r.ID, x.name, r.Attempt, r.Outcome.Result, charged, r.Outcome, x.sim.Ledger())
+		t.Errorf("%s on %s, attempt %s, is %s, and its bank charged %d times\noutcome %+v\nledger %+v", r.ID, x.name, r.Attempt, r.Outcome.Result, charged, r.Outcome, x.sim.Ledger())
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 // The kernel tells that an idle terminal was pulled out, and that it is back.
 func TestHotplug(t *testing.T) {
 	inMachine(t)
-	usb, _ := wires(t)
+	usb := usbWires(t, "hot-", 0x10)
 	for _, x := range usb {
-		x.plug(t)
+		x.in(t)
 	}
 	b := start(t, usb...)
 	for _, x := range usb {
@@ -20,7 +20,7 @@ func TestHotplug(t *testing.T) {
 	}
 	for _, x := range usb {
 		begun := time.Now()
-		x.unplug(t)
+		x.pull(t)
 		await(t, x.name+" is offline", func() bool { return b.status(t, x.name).Link == payment.LinkOffline })
 		gone := time.Since(begun)
 		for _, y := range usb {
@@ -29,7 +29,7 @@ func TestHotplug(t *testing.T) {
 			}
 		}
 		begun = time.Now()
-		x.plug(t)
+		x.in(t)
 		b.sellable(t, x)
 		t.Logf("%s: offline %v after it was pulled out, selling %v after it was plugged in", x.name, gone.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
 		if gone > heartbeat/2 {

@@ -18,20 +18,21 @@ import (
 // What the steps of recovery do to a real kernel's device.
 func TestRecoverySteps(t *testing.T) {
 	inMachine(t)
-	acm := newUSB(t, "acm", "ecrvn", "/tmp/dev/acm", usbip.CDCACM, 2)
-	acm.tty = "/tmp/dev/acm"
-	acm.plug(t)
+	t.Parallel()
+	const tty = "/tmp/dev/steps"
+	acm := newUSB(t, "steps", "ecrvn", tty, usbip.CDCACM, 0x21, tty)
+	acm.in(t)
 	m := usbreset.Machine{Off: 50 * time.Millisecond}
 	for name, step := range map[string]func(context.Context, string) error{"rebind": m.Rebind, "usb-reset": m.Reset} {
-		tty, err := filepath.EvalSymlinks(acm.tty)
+		node, err := filepath.EvalSymlinks(tty)
 		if err != nil {
 			t.Fatal(err)
 		}
-		port, err := m.PortOf(tty)
+		port, err := m.PortOf(node)
 		if err != nil {
 			t.Fatal(err)
 		}
-		before, err := os.Stat(tty)
+		before, err := os.Stat(node)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,8 +40,8 @@ func TestRecoverySteps(t *testing.T) {
 			t.Errorf("%s of %s: %v", name, port, err)
 		}
 		await(t, "the port after "+name, func() bool { return exists("/sys/bus/usb/devices/" + port + "/" + port + ":1.0/tty") })
-		acm.follow(t)
-		after, err := os.Stat(acm.tty)
+		acm.plug.(*usbPlug).name.follow(t)
+		after, err := os.Stat(tty)
 		if err != nil || os.SameFile(before, after) {
 			t.Errorf("%s: the port is the same as before, %v", name, err)
 		}
@@ -51,12 +52,13 @@ func TestRecoverySteps(t *testing.T) {
 // and sells again.
 func TestLadder(t *testing.T) {
 	inMachine(t)
-	acm := newUSB(t, "acm", "ecrvn", "usb:1209:0002", usbip.CDCACM, 2)
-	acm.plug(t)
+	t.Parallel()
+	acm := newUSB(t, "ladder", "ecrvn", "usb:1209:0022", usbip.CDCACM, 0x22, "")
+	acm.in(t)
 	var port string
 	await(t, "the device", func() (ok bool) {
 		var err error
-		port, err = usbreset.Machine{}.Find(0x1209, 2, acm.usb.Serial)
+		port, err = usbreset.Machine{}.Find(0x1209, 0x22, "SN-ladder")
 		return err == nil
 	})
 	acm.extra = fmt.Sprintf("    recovery: {steps: [drain, usb-reset], after: 1s, every: 1s, usb_port: %q}\n", port)
@@ -65,7 +67,7 @@ func TestLadder(t *testing.T) {
 	if err := os.WriteFile("/sys/bus/usb/devices/"+port+"/authorized", []byte("0"), 0); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the terminal is offline", func() bool { return b.status(t, "acm").Link == payment.LinkOffline })
+	await(t, "the terminal is offline", func() bool { return b.status(t, "ladder").Link == payment.LinkOffline })
 	b.sellable(t, acm)
 
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

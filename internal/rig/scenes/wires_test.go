@@ -1,276 +1,176 @@
 package scenes
 
 import (
-	"context"
-	"errors"
-	"io/fs"
-	"net"
+	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"tillgate/internal/payment"
 	"tillgate/internal/usbip"
-	"tillgate/link"
-	"tillgate/link/drivers"
-	"tillgate/serialio"
 )
 
-// patience is for an emulated machine on a busy host.
-const patience = 2 * time.Minute
-
-// await waits for a condition of the machine.
-func await(t *testing.T, what string, ready func() bool) {
+// usbWires makes four terminals that are plugged into vhci_hcd. Each scene has
+// devices of its own, since scenes are played at the same time: their numbers
+// begin behind base, their names with prefix.
+func usbWires(t *testing.T, prefix string, base uint16) []*terminal {
 	t.Helper()
-	for until := time.Now().Add(patience); !ready(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("%s: not within %v", what, patience)
-		}
+	tty := "/tmp/dev/" + prefix + "acm"
+	usb := func(n uint16) string { return fmt.Sprintf("usb:1209:%04x", base+n) }
+	return []*terminal{
+		newUSB(t, prefix+"libusb", "ecrvn", usb(1), usbip.CDCACM, base+1, ""),
+		newUSB(t, prefix+"acm", "ecrvn", tty, usbip.CDCACM, base+2, tty),
+		newUSB(t, prefix+"bulk", "qfpay", usb(3), usbip.Bulk, base+3, ""),
+		newUSB(t, prefix+"hid", "ecrvn", usb(4)+"?as=hid", usbip.HID, base+4, ""),
 	}
 }
 
-func inMachine(t *testing.T) {
+// cableWires makes the terminals behind a UART and behind an FTDI adapter.
+func cableWires(t *testing.T) []*terminal {
 	t.Helper()
-	if os.Getenv("TILLGATE_RIG") == "" {
-		t.Skip("this is played in the rig's machine: run `make rig`")
+	if !hasPCI() {
+		t.Log("this machine has no PCI, and so no cables between serial ports")
+		return nil
 	}
+	near := "/dev/ttyAMA0"
+	if machineName() == "x86_64" {
+		near = uart(t, "10")
+	}
+	h := newHand(t)
+	all := []*terminal{
+		newCable(t, h, "uart", near, uart(t, "11"), ""),
+		newCable(t, h, "ftdi", "/tmp/dev/ftdi", uart(t, "13"), "/tmp/dev/ftdi"),
+	}
+	go h.listen()
+	return all
 }
 
-const pace = 100 * time.Millisecond // of a simulated customer, at each stage
-
-// posKey is the POS-KEY of the simulated qfpay terminal.
-const posKey = "0123456789abcdef0123456789ABCDEF"
-
-// terminal is a simulated terminal at the end of a wire.
-type terminal struct {
-	t       *testing.T
-	name    string
-	driver  string
-	address string
-	extra   string // further settings
-	sim     link.Simulator
-
-	usb *usbip.Device
-	tty string // link that the scenes keep to the device's port, as udev would
-
-	ctx  context.Context // ends the terminal
-	stop context.CancelFunc
-
-	mu    sync.Mutex
-	cable net.Conn      // of a USB device that is plugged in
-	out   chan struct{} // closed when it has been unplugged
-	pass  int           // transfers until then is called; below 0: never
-	then  func()        // with the lock held, before the transfer
-	count int           // transfers so far
-}
-
-// newTerminal makes the simulator. Each one has its own bank.
-func newTerminal(t *testing.T, name, driver, address string) *terminal {
-	t.Helper()
-	x := &terminal{t: t, name: name, driver: driver, address: address, pass: -1}
-	x.ctx, x.stop = context.WithCancel(context.Background())
-	for _, d := range drivers.All() {
-		if d.Name != driver {
-			continue
-		}
-		script := []string{"approve"}
-		if driver == "qfpay" {
-			script = []string{"approve+key:" + posKey}
-		}
-		sim, err := d.Simulate(link.SimulatorConfig{Name: name, Script: script, Pace: pace})
-		if err != nil {
-			t.Fatal(err)
-		}
-		x.sim = sim
+// A payment over each wire, by the command line; then the plug is pulled in the
+// middle of payments and put in again. Each payment ends, with the outcome that
+// the bank knows.
+func TestWires(t *testing.T) {
+	inMachine(t)
+	t.Parallel()
+	all := usbWires(t, "", 0)
+	all = append(all, newGadget(t, "gadget", "/tmp/dev/gadget", "0x0005"))
+	all = append(all, cableWires(t)...)
+	for _, x := range all {
+		x.in(t)
 	}
-	if x.sim == nil {
-		t.Fatalf("there is no driver %s", driver)
-	}
-	t.Cleanup(func() {
-		x.stop()
-		x.unplug(t)
-		x.sim.Close()
+	b := start(t, all...)
+	played := make(chan int, len(all))
+	t.Run("wire", func(t *testing.T) {
+		for i, x := range all {
+			t.Run(x.name, func(t *testing.T) {
+				t.Parallel()
+				b.sellable(t, x)
+				before := x.moved(t)
+				b.payOnce(t, x)
+				played <- b.pulls(t, x, i, x.moved(t)-before)
+			})
+		}
 	})
-	return x
+	close(played)
+	n := 0
+	for k := range played {
+		n += k
+	}
+	t.Logf("plugs were pulled at %d moments", n)
+	if n < 20 && !t.Failed() {
+		t.Errorf("want 20")
+	}
 }
 
-func newUSB(t *testing.T, name, driver, address string, kind usbip.Kind, product uint16) *terminal {
-	t.Helper()
-	x := newTerminal(t, name, driver, address)
-	x.usb = &usbip.Device{
-		Kind: kind, Vendor: 0x1209, Product: product, Manufacturer: "Tillgate", Name: "Simulated terminal", Serial: "SN-" + name,
-		Before: x.transfer,
+// moments are spread over a payment of so many units: before each of them, or
+// 16 of them where there are many, and while the customer is at the terminal.
+func moments(units int) []moment {
+	var all []moment
+	steps := min(units, 16)
+	for n := range steps {
+		all = append(all, moment{n * units / steps, 0})
 	}
-	return x
+	// After the request, or after the first byte of the question before it.
+	from := units - 2
+	if steps < units {
+		from = 0
+	}
+	for _, part := range []time.Duration{pace / 2, pace * 3 / 2, pace * 5 / 2, pace * 7 / 2} {
+		all = append(all, moment{from, part})
+	}
+	return all
 }
 
-// plug attaches the device and waits until the kernel has given it its port, if
-// it has one.
-func (x *terminal) plug(t *testing.T) {
+// quick is how many moments are played on each wire in the quick rig;
+// RIG_MOMENTS=all plays every one.
+const quick = 4
+
+// pulls pulls the plug of wire i at moments of payments of so many units, and
+// returns at how many.
+func (b *box) pulls(t *testing.T, x *terminal, i, units int) int {
 	t.Helper()
-	cable, err := usbip.Attach()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := make(chan struct{})
-	x.mu.Lock()
-	x.cable, x.out = cable, out
-	x.mu.Unlock()
-	go func() {
-		defer close(out)
-		err := x.usb.Serve(x.ctx, cable, func(ctx context.Context, c net.Conn) error { return x.sim.Serve(ctx, c) })
-		if err != nil {
-			x.t.Errorf("%s: %v", x.name, err)
+	all := moments(units)
+	if os.Getenv("RIG_MOMENTS") != "all" {
+		var some []moment
+		for k := range quick { // each wire begins elsewhere, so that together they meet more of them
+			some = append(some, all[(i+k*len(all)/quick)%len(all)])
 		}
-	}()
-	if x.tty != "" {
-		x.follow(t)
+		all = some
 	}
+	for k, m := range all {
+		b.pulled(t, x, fmt.Sprintf("pulled-%s-%d", x.name, k), m)
+	}
+	return len(all)
 }
 
-// follow makes the link lead to the port of the device with our serial number.
-func (x *terminal) follow(t *testing.T) {
+// pulled pulls the plug at one moment of a payment. A moment that the payment
+// does not come to is halved: a starved machine had moved more in the first one.
+func (b *box) pulled(t *testing.T, x *terminal, id string, m moment) {
 	t.Helper()
-	var port string
-	await(t, "a port for "+x.name, func() bool {
-		ttys, _ := filepath.Glob("/sys/class/tty/ttyACM*")
-		for _, tty := range ttys {
-			at, _ := filepath.EvalSymlinks(filepath.Join(tty, "device")) // the interface, below the device
-			serial, err := os.ReadFile(filepath.Join(filepath.Dir(at), "serial"))
-			port = "/dev/" + filepath.Base(tty)
-			if _, gone := os.Stat(port); err == nil && gone == nil && strings.TrimSpace(string(serial)) == x.usb.Serial {
-				return true
-			}
+	charged := x.charged()
+	begun := time.Now()
+	r, out := b.during(t, x, id, m)
+	x.pull(t)
+	x.in(t)
+	if r.Status != payment.ReplyAccepted {
+		if n := x.charged(); n != charged {
+			t.Errorf("%v: refused, and the bank charged %d times", m, n-charged)
 		}
-		return false
-	})
-	_ = os.Remove(x.tty + ".new")
-	if err := errors.Join(os.MkdirAll(filepath.Dir(x.tty), 0o755), os.Symlink(port, x.tty+".new"), os.Rename(x.tty+".new", x.tty)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// unplug pulls the plug and waits until device and kernel know: a port of the
-// one that goes would be taken for that of the one that comes.
-func (x *terminal) unplug(t *testing.T) {
-	t.Helper()
-	x.mu.Lock()
-	out := x.out
-	if out != nil {
-		x.sever()
-	}
-	x.mu.Unlock()
-	if out == nil {
+		t.Logf("%v: refused (%s), nothing was journalled", m, r.Reason)
 		return
 	}
-	<-out
-	await(t, x.name+" is out", func() bool {
-		all, _ := filepath.Glob("/sys/bus/usb/devices/*/serial")
-		for _, file := range all {
-			if b, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(b)) == x.usb.Serial {
-				return false
-			}
-		}
-		return true
-	})
-}
-
-// sever is called with the lock held. The port's name goes first, as it does
-// with udev before the kernel gives the number to somebody else: through a stale
-// name the gateway would talk to another terminal.
-func (x *terminal) sever() {
-	if x.tty != "" {
-		_ = os.Remove(x.tty)
-	}
-	x.cable.Close()
-}
-
-// transfer is called before data moves.
-func (x *terminal) transfer(usbip.Direction, []byte) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.count++
-	if x.pass < 0 {
+	rec := b.final(t, id)
+	b.judge(t, x, rec)
+	if !out {
+		b.pulled(t, x, id+"-", moment{m.unit / 2, m.after})
 		return
 	}
-	if x.pass == 0 {
-		x.then()
-	}
-	x.pass--
+	t.Logf("%v: %s after %.1fs", m, rec.Outcome.Result, time.Since(begun).Seconds())
 }
 
-// pullAt has the plug pulled instead of the next transfer but n.
-func (x *terminal) pullAt(n int) { x.tellAt(n, x.sever) }
-
-// tellAt calls then before the next transfer but n, with the lock held.
-func (x *terminal) tellAt(n int, then func()) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.pass, x.then = n, then
-}
-
-// cut pulls the plug now.
-func (x *terminal) cut() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.sever()
-}
-
-// unplugged is closed when the device has been unplugged.
-func (x *terminal) unplugged() <-chan struct{} {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.out
-}
-
-func (x *terminal) transfers() int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.count
-}
-
-// wire serves the simulator on a UART for as long as the terminal lives.
-func (x *terminal) wire(path string) {
-	x.t.Helper()
-	p, err := serialio.Open(serialio.Options{Path: path})
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	go func() {
-		defer p.Close()
-		if err := x.sim.Serve(x.ctx, p); err != nil {
-			x.t.Errorf("%s: %v", x.name, err)
-		}
-	}()
-}
-
-// uart finds the serial port of a PCI slot, or a name that is there as such.
-func uart(t *testing.T, slot string) string {
+// during begins a payment and returns when the plug is out, or the payment over.
+// A lane that still comes back from the last time refuses, and moves what is not
+// counted: again.
+func (b *box) during(t *testing.T, x *terminal, id string, m moment) (r payment.Reply, out bool) {
 	t.Helper()
-	found, _ := filepath.Glob("/sys/bus/pci/devices/0000:00:" + slot + ".0/tty/tty*")
-	if len(found) == 0 {
-		found, _ = filepath.Glob("/sys/bus/pci/devices/0000:00:" + slot + ".0/*/*/tty/tty*") // newer kernels: below the port's own bus
+	isOut := func() bool { return isClosed(x.out()) }
+	for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		b.sellable(t, x)
+		x.arm(t, m)
+		r = b.begin(t, x, id)
+		switch {
+		case r.Status == payment.ReplyAccepted:
+			await(t, "the plug of "+x.name+" is out", func() bool { return isOut() || m.unit > 0 && b.isOver(t, id) })
+			return r, isOut()
+		case r.Reason == payment.ReasonBaseline:
+			await(t, "the plug of "+x.name+" is out", isOut)
+			return r, true
+		case time.Now().After(until):
+			t.Fatalf("%v: no payment is taken: %s, %s", m, r.Reason, r.Text)
+		}
+		x.disarm(t)
+		if isOut() {
+			x.pull(t)
+			x.in(t)
+		}
 	}
-	if len(found) != 1 {
-		t.Fatalf("the serial ports of PCI slot %s are %v, want one", slot, found)
-	}
-	return "/dev/" + filepath.Base(found[0])
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// machineName is what the kernel says it runs on: x86_64, aarch64, armv7l ...
-func machineName() string {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return ""
-	}
-	return unix.ByteSliceToString(u.Machine[:])
 }

@@ -1,0 +1,94 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Program is a table that was read. It is for one command line: what is parsed
+// goes into the table.
+type Program struct {
+	root   *cobra.Command
+	called any
+}
+
+// Error is a command line that was not understood.
+type Error struct {
+	Command string // what was reached before it, like "tillgate firmware sign"
+	err     error
+}
+
+func (e *Error) Error() string { return strings.TrimSpace(e.err.Error()) }
+func (e *Error) Unwrap() error { return e.err }
+
+// New reads the table, which is a pointer to a struct. Its errors are faults of
+// the table. The words are what ${name} stands for in help. Help is written to
+// out, in lines of at most width characters where words allow it.
+func New(name, help string, table any, words map[string]string, out io.Writer, width int) (*Program, error) {
+	p := &Program{}
+	p.root = p.command(name, help)
+	p.root.SetOut(out)
+	p.root.SetErr(io.Discard) // errors are the caller's to tell
+	p.root.SetHelpFunc(func(c *cobra.Command, _ []string) { explain(c, max(width, 40)) })
+	b := &builder{program: p, words: words}
+	if err := b.read(p.root, reflect.ValueOf(table).Elem()); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Program) command(name, help string) *cobra.Command {
+	return &cobra.Command{Use: name, Short: help, SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true, SuggestionsMinimumDistance: 2, Annotations: map[string]string{}}
+}
+
+// Parse reads a command line, without the program's name, into the table, and
+// returns a pointer to the command's struct. It is nil if help, or a script that
+// completes commands in a shell, was asked for and written. An error is an
+// [Error].
+func (p *Program) Parse(args []string) (command any, err error) {
+	p.root.SetArgs(args)
+	c, err := p.root.ExecuteC()
+	if err != nil {
+		return nil, &Error{c.CommandPath(), err}
+	}
+	return p.called, nil
+}
+
+// argumentsOf is the annotation that has the arguments of a command for its help.
+const argumentsOf = "arguments"
+
+// explain writes what there is to say of a command.
+func explain(c *cobra.Command, width int) {
+	w := c.OutOrStdout()
+	fmt.Fprintf(w, "Usage: %s\n\n%s\n", c.UseLine(), c.Short)
+	if c.Long != "" {
+		fmt.Fprintf(w, "\n%s\n", strings.Trim(c.Long, "\n"))
+	}
+	heads := map[string][]string{}
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			heads[sub.GroupID] = append(heads[sub.GroupID], fmt.Sprintf("  %-*s  %s", sub.NamePadding(), sub.Name(), sub.Short))
+		}
+	}
+	for _, g := range append(c.Groups(), &cobra.Group{Title: "Commands"}) {
+		if lines := heads[g.ID]; lines != nil {
+			fmt.Fprintf(w, "\n%s\n%s\n", g.Title, strings.Join(lines, "\n"))
+		}
+	}
+	if text := c.Annotations[argumentsOf]; text != "" {
+		fmt.Fprintf(w, "\nArguments\n%s", text)
+	}
+	if c.HasAvailableLocalFlags() {
+		fmt.Fprintf(w, "\nFlags\n%s", c.LocalFlags().FlagUsagesWrapped(width))
+	}
+	if c.HasAvailableInheritedFlags() {
+		fmt.Fprintf(w, "\nFlags of every command\n%s", c.InheritedFlags().FlagUsagesWrapped(width))
+	}
+	if c.HasAvailableSubCommands() {
+		fmt.Fprintf(w, "\nRun `%s <command> --help` for more about one of them.\n", c.CommandPath())
+	}
+}

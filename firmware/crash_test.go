@@ -205,8 +205,8 @@ func oneCut(t *testing.T, s story, way string, n, m int) (over bool) {
 		t.Errorf("%s: %s runs", what, w.box.version)
 	}
 	w.runs(w.box.version)
-	if i := w.image; i != nil && (i.next != i.booted || !i.good[i.booted]) {
-		t.Errorf("%s: %s runs and %s starts next (good: %v)", what, i.booted, i.next, i.good)
+	if i := w.image; i != nil && (i.next != i.booted || i.left[i.booted] != tries) {
+		t.Errorf("%s: %s runs and %s starts next (tries left: %v)", what, i.booted, i.next, i.left)
 	}
 	if r, err := w.install(w.bundle("v1.3.0", "good")); w.box.version != "v1.3.0" {
 		t.Errorf("%s: afterwards no update can be made: %+v, %v", what, r, err)

@@ -117,6 +117,7 @@ func stories() []story {
 
 		{"system", withSystems, system(v2, "good"), []Version{v1, v2}},
 		{"system back by itself", withSystems, system(v2, "mute"), []Version{v1}},
+		{"system without RAUC", withSystems, system(v2, "no-rauc"), []Version{v1}},
 		{"system does not come up", withSystems, system(v2, "brick"), []Version{v1}},
 		{"system back by hand", hasSystem, func(u *Updater, w *world) {
 			r, err := u.Rollback(context.Background(), "by hand")
@@ -153,7 +154,7 @@ func TestCrashMatrix(t *testing.T) {
 					cuts++
 					// The recovery is cut off as well, with CRASH=all before each of
 					// its changes, else at another one each time.
-					first, step := 1+n%8, 8
+					first, step := 1+n%16, 16
 					if all {
 						first, step = 1, 1
 					}

@@ -29,7 +29,15 @@ type slots struct {
 
 func (s *slots) other(slot string) string { return map[string]string{"A": "B", "B": "A"}[slot] }
 
-func (s *slots) Booted(context.Context) (string, error) { return s.booted, nil }
+// deaf says whether the RAUC of the system that runs does not work.
+func (s *slots) deaf() error {
+	if s.behaviour() == "no-rauc" {
+		return errors.New("connection refused")
+	}
+	return nil
+}
+
+func (s *slots) Booted(context.Context) (string, error) { return s.booted, s.deaf() }
 
 func (s *slots) Install(_ context.Context, file string) (string, error) {
 	b, err := os.ReadFile(file)
@@ -45,6 +53,9 @@ func (s *slots) Install(_ context.Context, file string) (string, error) {
 }
 
 func (s *slots) Activate(_ context.Context, slot string) error {
+	if err := s.deaf(); err != nil {
+		return err
+	}
 	if v, _ := known(s.systems[slot]); v == "" {
 		s.w.t.Errorf("slot %s is to start and has no whole system", slot)
 	}
@@ -52,8 +63,15 @@ func (s *slots) Activate(_ context.Context, slot string) error {
 	return nil
 }
 
-func (s *slots) Good(context.Context) error { s.left[s.booted] = tries; return nil }
-func (s *slots) Bad(context.Context) error  { s.left[s.booted] = 0; return nil }
+func (s *slots) Good(context.Context) error {
+	if err := s.deaf(); err != nil || s.behaviour() == "no-good" {
+		return errors.Join(err, errors.New("the bootloader cannot be written"))
+	}
+	s.left[s.booted] = tries
+	return nil
+}
+
+func (s *slots) Bad(context.Context) error { s.left[s.booted] = 0; return nil }
 
 // boot starts the box: the bootloader chooses, and what the gateway and the
 // updater did is over.
@@ -87,14 +105,14 @@ func through(u *Updater, w *world, bundle []byte) (Result, error) {
 
 func (w *world) restarts(u *Updater, r Result, err error) (Result, error) {
 	for n := 0; w.box.reboot; n++ {
-		if n > 5 {
+		if n > 8 {
 			w.t.Fatal("the box restarts for ever")
 		}
 		w.image.boot()
 		w.starting = true
 		next := w.updater()
 		next.disk = u.disk
-		if err := next.Boot(); err != nil {
+		if err := next.Boot(); err != nil && !errors.Is(err, errRAUC) {
 			w.t.Errorf("boot: %v", err)
 		}
 		if !w.box.reboot {
@@ -163,7 +181,7 @@ func TestSystem(t *testing.T) {
 
 // A system that does not prove itself, or does not come up, is left.
 func TestSystemTakenBack(t *testing.T) {
-	for _, behaves := range []string{"mute", "blind", "liar", "brick"} {
+	for _, behaves := range []string{"mute", "blind", "liar", "brick", "no-rauc", "no-good"} {
 		t.Run(behaves, func(t *testing.T) {
 			systems(t, func(w *world) {
 				if _, err := w.install(w.bundle("v1.0.1", "good")); err != nil {

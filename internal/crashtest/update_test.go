@@ -116,8 +116,6 @@ type service struct {
 	dir, fw    string
 	conf, data string
 	broker     string
-	password   string
-	key        minisign.PrivateKey
 	depot      *httptest.Server
 	bundles    map[string][]byte
 	answers    atomic.Int32

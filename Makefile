@@ -15,6 +15,7 @@ BENCHTIME ?= 1s
 HISTORY  ?= 0
 KILLS    ?= 1000
 HOSTILE  ?= 10000
+RIG      ?= amd64
 TARGETS  ?= arm64 armv7 armv6 amd64
 
 .PHONY: help
@@ -44,6 +45,10 @@ release-test: ## all release binaries, with and without broker: looked at, run o
 		TAGS=nobroker .ci/static $$target; .ci/guard $$target dist/tillgate-$$target-nobroker; \
 	done
 
+.PHONY: relink-test
+relink-test: ## a release binary linked anew from its object files with another libusb, as docs/licences.md says: TARGETS="armv6"
+	for target in $(TARGETS); do .ci/relink-test $$target; done
+
 .PHONY: bridge
 bridge: ## the bridges to the vendor's BPOS library in dist/: for Linux (needs gcc; CC and GOARCH for another machine), for Windows of 32 and 64 bits
 	CGO_ENABLED=1 go build -trimpath -tags bposlib -ldflags '-s -w' -o dist/tillgate-bpos-bridge ./link/bpos/bridge/linux
@@ -65,6 +70,14 @@ boot-test: ## a real boot under QEMU: readiness, rights, a hang, a payment in fl
 .PHONY: buildroot-check
 buildroot-check: ## checks buildroot/ with the Buildroot tree in BUILDROOT=dir, without building
 	BUILDROOT='$(BUILDROOT)' .ci/buildroot
+
+.PHONY: card-test
+card-test: ## the image of a card, from empty systems: partitions, U-Boot, RAUC and mounts agree (needs genimage, mtools, u-boot-tools)
+	.ci/card
+
+.PHONY: uboot-test
+uboot-test: ## builds U-Boot from the tree in UBOOT=dir and plays with the two systems of a card under QEMU
+	UBOOT='$(UBOOT)' .ci/uboot
 
 .PHONY: test
 test: ## all tests
@@ -97,9 +110,13 @@ crash: ## the whole crash matrix, every byte of the drivers' lines, and KILLS (1
 rig: ## the release binary in a QEMU machine with Debian's kernel: USB, UARTs, pulled plugs (needs qemu-system-x86)
 	RIG=quick go test -v -count=1 -timeout 30m -run TestRig ./internal/rig
 
+.PHONY: rig-one
+rig-one: ## the same on one machine: RIG=amd64, arm64, armv7 or armv6; RIG_MOMENTS=all for every moment at which a plug can be pulled, RIG_ONLY=pattern for some scenes
+	RIG=$(RIG) go test -v -count=1 -timeout 90m -run TestRig ./internal/rig
+
 .PHONY: rig-all
 rig-all: ## the same on every architecture, with every moment at which a plug can be pulled
-	RIG=all go test -v -count=1 -timeout 120m -run TestRig ./internal/rig
+	RIG=all go test -v -count=1 -timeout 240m -run TestRig ./internal/rig
 
 .PHONY: udev-test
 udev-test: ## udev of Debian 12 and of its backports reads the rules for terminals (needs root; fetches udev, installs nothing)

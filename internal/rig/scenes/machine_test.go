@@ -17,7 +17,7 @@ const patience = 2 * time.Minute
 // await waits for a condition of the machine.
 func await(t *testing.T, what string, ready func() bool) {
 	t.Helper()
-	for until := time.Now().Add(patience); !ready(); time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(patience); !ready(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("%s: not within %v", what, patience)
 		}

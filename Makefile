@@ -45,6 +45,10 @@ release-test: ## all release binaries, with and without broker: looked at, run o
 		TAGS=nobroker .ci/static $$target; .ci/guard $$target dist/tillgate-$$target-nobroker; \
 	done
 
+.PHONY: relink-test
+relink-test: ## a release binary linked anew from its object files with another libusb, as docs/licences.md says: TARGETS="armv6"
+	for target in $(TARGETS); do .ci/relink-test $$target; done
+
 .PHONY: bridge
 bridge: ## the bridges to the vendor's BPOS library in dist/: for Linux (needs gcc; CC and GOARCH for another machine), for Windows of 32 and 64 bits
 	CGO_ENABLED=1 go build -trimpath -tags bposlib -ldflags '-s -w' -o dist/tillgate-bpos-bridge ./link/bpos/bridge/linux
@@ -66,6 +70,14 @@ boot-test: ## a real boot under QEMU: readiness, rights, a hang, a payment in fl
 .PHONY: buildroot-check
 buildroot-check: ## checks buildroot/ with the Buildroot tree in BUILDROOT=dir, without building
 	BUILDROOT='$(BUILDROOT)' .ci/buildroot
+
+.PHONY: card-test
+card-test: ## the image of a card, from empty systems: partitions, U-Boot, RAUC and mounts agree (needs genimage, mtools, u-boot-tools)
+	.ci/card
+
+.PHONY: uboot-test
+uboot-test: ## builds U-Boot from the tree in UBOOT=dir and plays with the two systems of a card under QEMU
+	UBOOT='$(UBOOT)' .ci/uboot
 
 .PHONY: test
 test: ## all tests

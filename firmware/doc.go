@@ -18,7 +18,9 @@
 //     fail between any two writes: [Updater.Boot] and [Updater.Apply] go on, or
 //     back, from what they find. A version that does not come up within
 //     MaxTries starts is taken back without being asked.
-//   - The program that judges is the packaged one, which no update replaces.
+//   - The program that judges is the packaged one, which no update of a program
+//     replaces. A whole system ([Image]) brings a judge of its own: one that
+//     cannot judge never says that it is good, and the bootloader leaves it.
 //
 // # Layout
 //
@@ -26,6 +28,7 @@
 //	{dir}/versions/v1.4.0/   tillgate, manifest.json, manifest.json.minisig
 //	{dir}/state.json         what is going on, written before it is done
 //	{dir}/keys.json          keys that bundles have brought or revoked
+//	{dir}/stick/             a bundle from a USB stick, and that it was asked for
 //	{dir}/lock               held by the one updater that works
 //
 // All of it is root's. The gateway, which is not, only leaves a request; it is

@@ -157,6 +157,13 @@ func (b *Box) Next() string { return b.read("boot/primary") }
 // State is what the bootloader was told of a slot: good or bad.
 func (b *Box) State(bootname string) string { return b.read("boot/state." + bootname) }
 
+// Forget makes the bootloader think badly of a slot, as after some starts of which
+// nobody said that they were good.
+func (b *Box) Forget(bootname string) {
+	b.t.Helper()
+	b.write("boot/state."+bootname, []byte("bad\n"), 0o644)
+}
+
 // Reboot starts the system that the bootloader chooses. broken says that this one
 // does not come up: after some tries the bootloader takes the other one.
 func (b *Box) Reboot(broken bool) {

@@ -115,7 +115,7 @@ type restartCmd struct {
 func (restartCmd) Help() string {
 	return `It is refused while a payment is unsettled, and while the terminal asks its
 bank. A terminal that hangs at a payment is restarted by the gateway itself,
-where its protocol can.`
+where its protocol can: see recovery in the configuration.`
 }
 
 func (c *restartCmd) Run(a *app) error {

@@ -53,7 +53,7 @@ type bookTable struct {
 
 type listTable struct {
 	Limit int    `default:"50" help:"Most."`
-	From  uint64 `help:"First."`
+	From  uint64 `env:"COMMAND_TEST_FROM" help:"First."`
 }
 
 type showTable struct {
@@ -147,6 +147,10 @@ func TestEnvironmentGoesBetweenFlagAndDefault(t *testing.T) {
 	}
 	if got := socket("mute --socket /flag"); got != "/flag" {
 		t.Errorf("flag: %q", got)
+	}
+	t.Setenv("COMMAND_TEST_FROM", "9") // run looks at what firmware is told
+	if got, _, _, err := parse(t, "mute"); err != nil || got.Book.List.From != 9 {
+		t.Errorf("environment of another command: %d, %v", got.Book.List.From, err)
 	}
 }
 

@@ -130,7 +130,7 @@ type service struct {
 
 func newService(t *testing.T, built, mosquitto string) *service {
 	dir := t.TempDir()
-	s := &service{t: t, k: &kiosk{t: t}, dir: dir, fw: filepath.Join(dir, "fw"), conf: filepath.Join(dir, "tillgate.yaml"), data: filepath.Join(dir, "data"), bundles: map[string][]byte{}}
+	s := &service{t: t, k: &kiosk{t: t, on: onECRVN()}, dir: dir, fw: filepath.Join(dir, "fw"), conf: filepath.Join(dir, "tillgate.yaml"), data: filepath.Join(dir, "data"), bundles: map[string][]byte{}}
 	for _, d := range []string{"fw", "keys", "bin", "base"} {
 		s.check(os.Mkdir(filepath.Join(dir, d), 0o755))
 	}

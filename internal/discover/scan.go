@@ -56,7 +56,13 @@ func Scan(root string, all bool) []Found {
 		names[p.Path] = p.Names
 	}
 	inUSB := map[string]bool{} // paths
-	for _, u := range usbDevices(root) {
+	devices := usbDevices(root)
+	alike := map[string]int{}
+	for _, u := range devices {
+		alike[u.ID+u.Serial]++
+	}
+	for _, u := range devices {
+		twin := alike[u.ID+u.Serial] > 1
 		k, isKnown := lookUp(u.Vendor, u.Product)
 		if len(u.ports) == 0 && !all && (!isKnown || k.kind == other) && !u.carries() {
 			continue
@@ -64,10 +70,10 @@ func Scan(root string, all bool) []Found {
 		for _, tty := range u.ports {
 			path := "/dev/" + tty
 			inUSB[path] = true
-			found = append(found, describe(u, path, names[path], k, isKnown))
+			found = append(found, describe(u, path, names[path], twin, k, isKnown))
 		}
 		if len(u.ports) == 0 {
-			found = append(found, describe(u, "", nil, k, isKnown))
+			found = append(found, describe(u, "", nil, twin, k, isKnown))
 		}
 	}
 	for _, p := range ports {
@@ -96,7 +102,13 @@ func (u USB) carries() bool {
 	return slices.ContainsFunc(u.Interfaces, func(i Interface) bool { return i.Class == comm || i.Class == vendorSpecific })
 }
 
-func describe(u USB, path string, names []string, k known, isKnown bool) Found {
+// describe says what is known of a device, or of one of its ports. What has a twin,
+// of the same ids and serial number, is only told apart by where it is plugged in:
+// both want the same name by id, and the one that came last has it.
+func describe(u USB, path string, names []string, twin bool, k known, isKnown bool) Found {
+	if twin {
+		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return strings.Contains(n, "/by-id/") })
+	}
 	f := Found{Path: path, Names: names, USB: &u, What: "an unknown USB device"}
 	if name := strings.TrimSpace(u.Manufacturer + " " + u.Name); name != "" {
 		f.What = name
@@ -109,13 +121,16 @@ func describe(u USB, path string, names []string, k known, isKnown bool) Found {
 	}
 	const hid = 0x03
 	f.Direct = "usb:" + u.ID
-	if u.Serial != "" && !strings.ContainsAny(u.Serial, "?&=%+ #") {
+	if u.Serial != "" && !twin && !strings.ContainsAny(u.Serial, "?&=%+ #") {
 		f.Direct += "?serial=" + u.Serial
 	} else {
 		f.Direct += "?port=" + u.Port
 	}
 	if !u.carries() && slices.ContainsFunc(u.Interfaces, func(i Interface) bool { return i.Class == hid }) {
 		f.Direct += "&as=hid"
+	}
+	if twin {
+		f.Notes = append(f.Notes, "there is another one like it: it is told apart by where it is plugged in, so leave it there")
 	}
 	if path == "" {
 		f.Address, f.Direct = f.Direct, ""

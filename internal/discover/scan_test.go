@@ -197,6 +197,36 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// Two that cannot be told apart by their numbers are named by their sockets.
+func TestTwins(t *testing.T) {
+	files := map[string]string{
+		"dev/ttyACM0": "", "dev/ttyACM1": "", "sys/class/tty/ttyACM0/device": "->../../../acm", "sys/class/tty/ttyACM1/device": "->../../../acm",
+		"dev/serial/by-id/usb-SAGEM-if00":           "->../../ttyACM1",
+		"dev/serial/by-path/platform-usb-0:1.1:1.0": "->../../ttyACM0",
+		"dev/serial/by-path/platform-usb-0:1.2:1.0": "->../../ttyACM1",
+	}
+	for i, port := range []string{"1-1.1", "1-1.2"} {
+		device(files, port, "079b:0028", "02", "SAME", "02", "0a")
+		files["sys/bus/usb/devices/"+port+"/"+port+":1.0/tty/ttyACM"+string(rune('0'+i))+"/dev"] = "166:0"
+	}
+	device(files, "1-1.3", "0b00:0080", "00", "SAME", "ff") // another kind with that number
+	found := Scan(machine(t, files), false)
+	want := [][2]string{
+		{"serial:///dev/serial/by-path/platform-usb-0:1.1:1.0", "usb:079b:0028?port=1-1.1"},
+		{"serial:///dev/serial/by-path/platform-usb-0:1.2:1.0", "usb:079b:0028?port=1-1.2"},
+		{"usb:0b00:0080?serial=SAME", ""},
+	}
+	if len(found) != len(want) {
+		t.Fatalf("found %+v", found)
+	}
+	for i, w := range want {
+		f := found[i]
+		if f.Address != w[0] || f.Direct != w[1] || strings.Contains(strings.Join(f.Notes, " "), "another one like it") != (i < 2) {
+			t.Errorf("got %+v, want %v", f, w)
+		}
+	}
+}
+
 // Every device of the list is known, but for ids that are nobody's own.
 func TestIDs(t *testing.T) {
 	b, err := os.ReadFile("testdata/ids.tsv")

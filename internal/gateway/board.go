@@ -69,11 +69,11 @@ func (s *state) reasons(t payment.TerminalStatus) []payment.Reason {
 	add(payment.ReasonUpdating, s.held)
 	add(payment.ReasonJournal, s.journal != nil)
 	add(payment.ReasonTwin, slices.ContainsFunc(s.alerts, func(a payment.Alert) bool { return a.Code == payment.AlertTwin }))
+	add(payment.ReasonDevice, s.conflicts[t.Name])
 	add(payment.ReasonOffline, t.Link == payment.LinkOffline)
 	for _, r := range t.Reasons { // what the lane itself says: unsettled, busy, awaiting-dispense
 		add(r, true)
 	}
-	add(payment.ReasonDevice, s.conflicts[t.Name])
 	_, paused := s.paused[t.Name]
 	add(payment.ReasonPaused, paused)
 	return out

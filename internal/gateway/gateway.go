@@ -67,7 +67,7 @@ type Terminal struct {
 	// there. May be nil.
 	Plugged <-chan struct{}
 
-	Recovery Ladder // of a terminal that stays away
+	Recovery Ladder // of a terminal that stays away or hangs
 }
 
 // Gateway routes commands to lanes and shows how the box stands. Its methods

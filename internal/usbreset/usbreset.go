@@ -32,10 +32,22 @@ func (m Machine) path(elements ...string) string {
 // portName is a device's place: bus, dash, ports of hubs.
 var portName = regexp.MustCompile(`^[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}$`)
 
+// check refuses what is no port, and hubs: what is done to one is done to every
+// terminal behind it, and only the gateway knows which of them may be paying.
+func (m Machine) check(port string) error {
+	if !portName.MatchString(port) {
+		return fmt.Errorf("USB port %q: want a name like 1-1.4", port)
+	}
+	if read(m.path("sys/bus/usb/devices", port), "bDeviceClass") == "09" {
+		return fmt.Errorf("USB port %s: a hub is plugged in there: name the terminal's own port", port)
+	}
+	return nil
+}
+
 // device is the folder of the device at a port.
 func (m Machine) device(port string) (string, error) {
-	if !portName.MatchString(port) {
-		return "", fmt.Errorf("USB port %q: want a name like 1-1.4", port)
+	if err := m.check(port); err != nil {
+		return "", err
 	}
 	dir := m.path("sys/bus/usb/devices", port)
 	if _, err := os.Stat(dir); err != nil {
@@ -179,8 +191,8 @@ func (m Machine) CanPower(port string) error {
 }
 
 func (m Machine) powerSwitch(port string) (string, error) {
-	if !portName.MatchString(port) {
-		return "", fmt.Errorf("USB port %q: want a name like 1-1.4", port)
+	if err := m.check(port); err != nil {
+		return "", err
 	}
 	hub, number := parent(port)
 	switches, _ := filepath.Glob(m.path("sys/bus/usb/devices", hub+":1.0", "*-port"+number, "disable"))

@@ -1,6 +1,7 @@
 package usbreset
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -20,6 +21,8 @@ func folder(t *testing.T) (Machine, func(name string) string) {
 		"sys/bus/usb/devices/1-1.4/idProduct":                  "0028",
 		"sys/bus/usb/devices/1-1.4/serial":                     "A1",
 		"sys/bus/usb/devices/1-1.4/authorized":                 "1",
+		"sys/bus/usb/devices/1-1/bDeviceClass":                 "09",
+		"sys/bus/usb/devices/1-0:1.0/usb1-port1/disable":       "0",
 		"sys/bus/usb/devices/1-1.3/idVendor":                   "079b",
 		"sys/bus/usb/devices/1-1.3/idProduct":                  "0028",
 		"sys/bus/usb/devices/1-1:1.0/1-1-port4/disable":        "0",
@@ -73,6 +76,11 @@ func TestSteps(t *testing.T) {
 	}
 	if err := m.Rebind(t.Context(), "1-1.3"); err == nil {
 		t.Error("a device without a driver was bound again")
+	}
+	for name, step := range map[string]func(context.Context, string) error{"rebind": m.Rebind, "reset": m.Reset, "power": m.PowerCycle} {
+		if err := step(t.Context(), "1-1"); err == nil || !strings.Contains(err.Error(), "a hub is plugged in there") {
+			t.Errorf("%s of a hub, and of all behind it: %v", name, err)
+		}
 	}
 	for _, bad := range []string{"", "../1-1", "1-1/..", "1", "usb1", "1-1.4:1.0"} {
 		if m.Reset(t.Context(), bad) == nil || m.PowerCycle(t.Context(), bad) == nil || m.Rebind(t.Context(), bad) == nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/url"
 	"os"
 	"regexp"
@@ -24,25 +23,12 @@ import (
 // A terminal that serves a customer does not answer POSGetInfo: the error says
 // that it is busy or cannot be reached.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
-	s, ok := c.Settings.(*Settings)
-	if !ok {
-		s = defaults()
-	}
-	if err := s.Validate(); err != nil {
-		return nil, &link.Error{Op: "open", Err: err}
+	c, s, err := link.Prepare(c, "UAH", defaults)
+	if err != nil {
+		return nil, err
 	}
 	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log, kept: map[string]bool{}, voided: map[string]bool{}, seen: map[string]string{}}
-	if t.longest <= 0 {
-		t.longest = link.DefaultLongest
-	}
-	if t.currency == "" {
-		t.currency = "UAH"
-	}
-	if t.log == nil {
-		t.log = slog.New(slog.DiscardHandler)
-	}
-	t.log = t.log.With("terminal", c.Name)
-	err := t.connect(ctx, c)
+	err = t.connect(ctx, c)
 	if err == nil {
 		return t, nil
 	}

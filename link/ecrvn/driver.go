@@ -53,22 +53,11 @@ var (
 // the connection. An address that begins with http:// or https:// is a web service;
 // everything else is opened with c.Dial.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
-	s, ok := c.Settings.(*Settings)
-	if !ok {
-		s = defaults()
-	}
-	if err := s.Validate(); err != nil {
-		return nil, &link.Error{Op: "open", Err: err}
+	c, s, err := link.Prepare(c, "VND", defaults)
+	if err != nil {
+		return nil, err
 	}
 	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log}
-	if t.longest <= 0 {
-		t.longest = link.DefaultLongest
-	}
-	if t.log == nil {
-		t.log = slog.New(slog.DiscardHandler)
-	}
-	t.log = t.log.With("terminal", c.Name)
-	var err error
 	if t.line, err = connect(ctx, c, s, t.log); err != nil {
 		return nil, &link.Error{Op: "open", Err: err}
 	}
@@ -165,7 +154,7 @@ func (t *terminal) request(tx payment.Transaction) (request, error) {
 	}
 	switch tx.Operation {
 	case payment.Purchase:
-		if tx.Amount.Currency != t.currency && t.currency != "" {
+		if tx.Amount.Currency != t.currency {
 			return request{}, fmt.Errorf("the terminal takes %s", t.currency)
 		}
 		return sale(id, client, tx.Amount.Minor, t.settings.fields(tx)), nil

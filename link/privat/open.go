@@ -3,7 +3,6 @@ package privat
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"tillgate/link"
@@ -18,27 +17,14 @@ import (
 //
 // A terminal that serves a customer says deviceBusy to PingDevice: it is there.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
-	s, ok := c.Settings.(*Settings)
-	if !ok {
-		s = defaults()
-	}
-	if err := s.Validate(); err != nil {
-		return nil, &link.Error{Op: "open", Err: err}
+	c, s, err := link.Prepare(c, "UAH", defaults)
+	if err != nil {
+		return nil, err
 	}
 	if c.Dial == nil {
 		return nil, &link.Error{Op: "open", Err: errors.New("the configuration has no way to open the address")}
 	}
 	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log, seen: map[string]string{}}
-	if t.longest <= 0 {
-		t.longest = link.DefaultLongest
-	}
-	if t.currency == "" {
-		t.currency = "UAH"
-	}
-	if t.log == nil {
-		t.log = slog.New(slog.DiscardHandler)
-	}
-	t.log = t.log.With("terminal", c.Name)
 	if err := t.connect(ctx, c.Dial); err != nil {
 		if t.line != nil {
 			t.line.Close()

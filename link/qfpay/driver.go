@@ -72,26 +72,13 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 }
 
 func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, error) {
-	s, ok := c.Settings.(*Settings)
-	if !ok {
-		s = defaults()
-	}
-	if err := s.Validate(); err != nil {
-		return nil, &link.Error{Op: "open", Err: err}
+	c, s, err := link.Prepare(c, "HKD", defaults)
+	if err != nil {
+		return nil, err
 	}
 	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log}
 	t.simulated = c.Address == "" || strings.HasPrefix(c.Address, "sim:")
-	if t.currency == "" {
-		t.currency = "HKD"
-	}
-	if t.longest <= 0 {
-		t.longest = link.DefaultLongest
-	}
-	if t.log == nil {
-		t.log = slog.New(slog.DiscardHandler)
-	}
-	t.log = t.log.With("terminal", c.Name)
-	err := t.reload()
+	err = t.reload()
 	if err == nil {
 		err = t.connect(ctx, c, dial)
 	}

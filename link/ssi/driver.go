@@ -75,22 +75,11 @@ var (
 // in any status (5.5.3). An address that begins with http:// is a web service;
 // everything else is opened with c.Dial.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
-	s, ok := c.Settings.(*Settings)
-	if !ok {
-		s = defaults()
-	}
-	if err := s.Validate(); err != nil {
-		return nil, &link.Error{Op: "open", Err: err}
+	c, s, err := link.Prepare(c, "UAH", defaults)
+	if err != nil {
+		return nil, err
 	}
 	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log}
-	if t.longest <= 0 {
-		t.longest = link.DefaultLongest
-	}
-	if t.log == nil {
-		t.log = slog.New(slog.DiscardHandler)
-	}
-	t.log = t.log.With("terminal", c.Name)
-	var err error
 	if t.line, err = connect(ctx, c, s, t.log); err != nil {
 		return nil, &link.Error{Op: "open", Err: err}
 	}
@@ -254,7 +243,7 @@ func (t *terminal) request(tx payment.Transaction) (request, error) {
 	if err := check(s, tx.Request); err != nil {
 		return request{}, err
 	}
-	if !tx.Amount.IsZero() && t.currency != "" && tx.Amount.Currency != t.currency {
+	if !tx.Amount.IsZero() && tx.Amount.Currency != t.currency {
 		return request{}, fmt.Errorf("the terminal takes %s", t.currency)
 	}
 	uid := s.uid(tx.Attempt)

@@ -17,7 +17,7 @@ import (
 )
 
 type discoverCmd struct {
-	JSON      bool `name:"json" xor:"form" help:"Print what was found as JSON, one a line."`
+	JSON      bool `name:"json" xor:"form" help:"Print what was found as JSON, one a line; with --follow, what is pulled out with \"gone\": true."`
 	All       bool `help:"Show USB devices that are certainly no terminal, too."`
 	Follow    bool `help:"Go on, and tell what is plugged in and pulled out."`
 	UdevRules bool `name:"udev-rules" xor:"form" help:"Print the udev rules for card terminals instead."`
@@ -145,7 +145,9 @@ func (d *discoverCmd) follow(a *app, before []discover.Found) error {
 	look := func() {
 		now := discover.Scan("/", d.All)
 		for _, f := range without(before, now) {
-			if !d.JSON {
+			if d.JSON {
+				_ = asJSON(a.Out, gone{f, true})
+			} else {
 				fmt.Fprintf(a.Out, "- %s is gone\n", printable(f.Address))
 			}
 		}
@@ -163,6 +165,12 @@ func (d *discoverCmd) follow(a *app, before []discover.Found) error {
 			look()
 		}
 	})
+}
+
+// gone is what was found before, for programs.
+type gone struct {
+	discover.Found
+	Gone bool `json:"gone"`
 }
 
 // without lists those of a that are not in b.

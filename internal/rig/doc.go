@@ -2,7 +2,7 @@
 // binary in it, with simulated terminals behind real drivers of that kernel:
 //
 //	this machine        │ the QEMU machine, emulated: no hardware, no KVM, no root here
-//	TestRig ── QEMU ──► │ kernel ─► guest (PID 1) ─► usbhid.test, serialio.test, scenes.test
+//	TestRig ── QEMU ──► │ kernel ─► guest (PID 1) ─► usbhid.test, scenes.test
 //	        ◄─ console ─│                              scenes ─► tillgate run, tillgate pay ...
 //	                    │   simulator ─ USB/IP ─► vhci_hcd ─► cdc_acm, hid, libusb ─► tillgate
 //	                    │   simulator ─ f_acm ─ dummy_hcd ─► cdc_acm ──────────────► tillgate

@@ -75,18 +75,23 @@ const nobody = 65534
 // what disturbs it, doctor says.
 func TestDiscoverAndDoctor(t *testing.T) {
 	inMachine(t)
-	var told syncBuffer
-	follow := exec.Command("tillgate", "discover", "--follow")
-	follow.Stdout, follow.Stderr = &told, &told
-	if err := follow.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = follow.Process.Signal(syscall.SIGINT)
-		if err := follow.Wait(); err != nil {
-			t.Errorf("discover --follow ends with %v: %s", err, told.String())
+	var told, forPrograms syncBuffer
+	for _, f := range []struct {
+		out  *syncBuffer
+		args []string
+	}{{&told, []string{"discover", "--follow"}}, {&forPrograms, []string{"discover", "--follow", "--json"}}} {
+		follow := exec.Command("tillgate", f.args...)
+		follow.Stdout, follow.Stderr = f.out, f.out
+		if err := follow.Start(); err != nil {
+			t.Fatal(err)
 		}
-	}()
+		defer func() {
+			_ = follow.Process.Signal(syscall.SIGINT)
+			if err := follow.Wait(); err != nil {
+				t.Errorf("discover --follow ends with %v: %s", err, f.out.String())
+			}
+		}()
+	}
 	await(t, "discover follows", func() bool { return strings.Contains(told.String(), "Waiting for plugs") })
 	cable, out := mute(t)
 	var port string
@@ -135,6 +140,14 @@ func TestDiscoverAndDoctor(t *testing.T) {
 	}
 	<-out
 	await(t, "discover tells that it is gone", func() bool { return strings.Contains(told.String(), "- serial://"+port+" is gone") })
+	await(t, "and to programs", func() bool {
+		var last struct {
+			discover.Found
+			Gone bool
+		}
+		lines := strings.Split(strings.TrimSpace(forPrograms.String()), "\n")
+		return json.Unmarshal([]byte(lines[len(lines)-1]), &last) == nil && last.Gone && last.Path == port
+	})
 }
 
 // doctors examines a box with a mute terminal at port: for a user without rights,

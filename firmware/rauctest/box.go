@@ -41,6 +41,18 @@ const SlotSize = 1 << 20
 // where RAUC cannot run. configure may change its system.conf.
 func New(t *testing.T, system []byte, configure ...func(conf string) string) *Box {
 	t.Helper()
+	return made(t, system, nil, configure)
+}
+
+// NewOn makes one whose bus has these policies, each as a file of its own would
+// have it, beside one that lets everybody listen.
+func NewOn(t *testing.T, policies []string) *Box {
+	t.Helper()
+	return made(t, []byte("a system"), policies, nil)
+}
+
+func made(t *testing.T, system []byte, policies []string, configure []func(conf string) string) *Box {
+	t.Helper()
 	for _, tool := range []string{"rauc", "dbus-daemon", "mksquashfs", "unshare"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("NOT RUN: images are not tested: %s is not installed (Debian packages rauc, rauc-service, dbus, squashfs-tools)", tool)
@@ -67,7 +79,7 @@ func New(t *testing.T, system []byte, configure ...func(conf string) string) *Bo
 	}
 	b.write("system.conf", []byte(conf), 0o644)
 	b.certificate()
-	b.bus()
+	b.bus(policies)
 	b.start()
 	return b
 }
@@ -268,9 +280,18 @@ func (b *Box) await(what string, done func() bool) {
 }
 
 // bus starts a message bus for this box alone.
-func (b *Box) bus() {
+func (b *Box) bus(policies []string) {
 	b.t.Helper()
-	b.write("bus.conf", []byte(strings.ReplaceAll(busConf, "@DIR@", b.Dir)), 0o644)
+	rules := everybody
+	if policies != nil {
+		rules = ""
+		for i, text := range append([]string{systemBus}, policies...) {
+			file := fmt.Sprintf("policy-%d.conf", i)
+			b.write(file, []byte(text), 0o644)
+			rules += "<include>" + b.path(file) + "</include>"
+		}
+	}
+	b.write("bus.conf", []byte(strings.NewReplacer("@DIR@", b.Dir, "@RULES@", rules).Replace(busConf)), 0o644)
 	cmd := exec.Command("dbus-daemon", "--nofork", "--config-file="+b.path("bus.conf"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = b.t.Output()
@@ -290,12 +311,33 @@ const busConf = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Confi
 <busconfig>
   <type>system</type>
   <listen>unix:path=@DIR@/bus.sock</listen>
-  <policy context="default">
+  @RULES@
+</busconfig>
+`
+
+const everybody = `<policy context="default">
     <allow user="*"/>
     <allow own="*"/>
     <allow send_type="*"/>
     <allow receive_type="*"/>
     <allow send_destination="*"/>
+  </policy>`
+
+// systemBus is what a system's bus has before any service adds to it.
+const systemBus = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <policy context="default">
+    <allow user="*"/>
+    <deny own="*"/>
+    <deny send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+    <allow send_destination="org.freedesktop.DBus"/>
   </policy>
 </busconfig>
 `

@@ -34,6 +34,9 @@ type Image interface {
 // errRestart: the box restarts, and what is going on goes on afterwards.
 var errRestart = errors.New("the box restarts")
 
+// errRAUC is wrapped by what RAUC does not do.
+var errRAUC = errors.New("RAUC does not do its part")
+
 // started forgets that the box restarts.
 func started(err error) error {
 	if errors.Is(err, errRestart) {
@@ -171,15 +174,44 @@ func (u *Updater) restart(ctx context.Context) error {
 	return errRestart
 }
 
-// activate, good and leave are not cut short by whoever waits for them.
-func (u *Updater) activate(p Place) error {
-	u.disk.step("activate", p.Slot)
-	return u.Image.Activate(context.Background(), p.Slot)
+// booted, activate, good and leave are not cut short by whoever waits for them.
+func (u *Updater) booted() (slot string, err error) {
+	if slot, err = u.Image.Booted(context.Background()); err != nil {
+		err = fmt.Errorf("%w: %w", errRAUC, err)
+	}
+	return slot, err
 }
 
-func (u *Updater) good(ctx context.Context) error {
+func (u *Updater) activate(p Place) error {
+	u.disk.step("activate", p.Slot)
+	if err := u.Image.Activate(context.Background(), p.Slot); err != nil {
+		return fmt.Errorf("%w: %w", errRAUC, err)
+	}
+	return nil
+}
+
+func (u *Updater) good() error {
 	u.disk.step("mark good", u.Dir)
-	return u.Image.Good(context.WithoutCancel(ctx))
+	if err := u.Image.Good(context.Background()); err != nil {
+		return fmt.Errorf("%w: %w", errRAUC, err)
+	}
+	return nil
+}
+
+// forsaken restarts a box on which an update of the whole system cannot go on
+// since RAUC does not do its part: it sells nothing anyhow. Once the bootloader
+// has taken the old system, whose RAUC does, it ends well.
+func (u *Updater) forsaken(ctx context.Context, why error) (Result, error) {
+	s, err := u.load()
+	if err != nil || s.Tries > 2*MaxTries {
+		return s.Last, errors.Join(why, err)
+	}
+	u.Log.Error("the box restarts, since the update cannot go on", "err", why)
+	s.Tries++
+	if err := u.save(s); err != nil {
+		return s.Last, errors.Join(why, err)
+	}
+	return u.restarting(s, u.restart(ctx))
 }
 
 // leave makes the old system the one that starts next. In the new one it
@@ -189,7 +221,7 @@ func (u *Updater) leave(s State) error {
 	if err := u.activate(s.From); err != nil {
 		return err
 	}
-	booted, err := u.Image.Booted(ctx)
+	booted, err := u.booted()
 	if err != nil || booted == s.From.Slot {
 		return err
 	}
@@ -205,7 +237,7 @@ func (u *Updater) resumeImage(s State, start func() error) (State, error) {
 	if u.Image == nil {
 		return s, errors.New("an update of the whole system is going on, and there is no RAUC any more")
 	}
-	booted, err := u.Image.Booted(context.Background())
+	booted, err := u.booted()
 	if err != nil {
 		return s, err
 	}

@@ -75,9 +75,9 @@ func (u *Updater) confirm(ctx context.Context, s State) (Result, error) {
 	if err := u.rotate(s.To); err != nil {
 		return u.takeBack(ctx, s, "keys: "+err.Error())
 	}
-	if s.acrossSystems() { // before the end is written: a slot that nobody calls good is left after some boots
-		if err := u.good(ctx); err != nil {
-			return s.Last, fmt.Errorf("confirm %s: %w", s.To.Version, err)
+	if s.acrossSystems() { // one with which RAUC does not work could never be replaced
+		if err := u.good(); err != nil {
+			return u.takeBack(ctx, s, err.Error())
 		}
 	}
 	s.Previous, s.Confirmed = s.From, s.To
@@ -157,14 +157,14 @@ func (u *Updater) Apply(ctx context.Context) (Result, error) {
 		s, err = u.goOn(ctx, s)
 	}
 	if err == nil && u.Image != nil && s.Phase == PhaseNone {
-		if err := u.good(ctx); err != nil {
+		if err := u.good(); err != nil {
 			u.Log.Error("the bootloader is not told that this system is good: it may leave it after some starts", "err", err)
 		}
 	}
-	if err != nil {
-		return u.restarting(s, err)
+	if errors.Is(err, errRAUC) {
+		return u.forsaken(ctx, err)
 	}
-	return s.Last, nil
+	return u.restarting(s, err)
 }
 
 // Confirm ends the trial of the new version now: a person has looked.

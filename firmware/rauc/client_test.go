@@ -3,6 +3,7 @@ package rauc_test
 import (
 	"context"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -129,4 +130,52 @@ func TestGone(t *testing.T) {
 	if _, err := c.Booted(context.Background()); err == nil || !strings.Contains(err.Error(), "D-Bus") {
 		t.Errorf("without a bus: %v", err)
 	}
+}
+
+// The configuration of the image does what the updater expects of it, with RAUC's
+// own part for U-Boot: only the devices are files here, and the bundles are not
+// of the kind that needs dm-verity in the kernel.
+func TestImageConfiguration(t *testing.T) {
+	text, err := os.ReadFile("../../buildroot/board/overlay/etc/rauc/system.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := rauctest.New(t, []byte("one"), func(conf string) string {
+		dir := strings.TrimPrefix(strings.TrimSuffix(regexp.MustCompile(`device=.*/slot.0`).FindString(conf), "/slot.0"), "device=")
+		return strings.NewReplacer(
+			"@BOARD@", "rpi3", "/dev/mmcblk0p2", dir+"/slot.0", "/dev/mmcblk0p3", dir+"/slot.1", "type=ext4", "type=raw",
+			"bundle-formats=verity", "bundle-formats=plain", "/etc/rauc/keyring.pem", dir+"/cert.pem", "/data/rauc", dir+"/data",
+		).Replace(string(text))
+	})
+	env := func(order, a, bLeft string) {
+		t.Helper()
+		if o, l, r := b.Env("BOOT_ORDER"), b.Env("BOOT_A_LEFT"), b.Env("BOOT_B_LEFT"); o != order || l != a || r != bLeft {
+			t.Errorf("U-Boot has order %q, %s tries of A, %s of B; want %q, %s, %s", o, l, r, order, a, bLeft)
+		}
+	}
+	b.SetEnv("BOOT_ORDER", "A B")
+	b.SetEnv("BOOT_A_LEFT", "2") // this start has cost one
+	b.SetEnv("BOOT_B_LEFT", "0")
+	c, ctx := client(b), context.Background()
+	if err := c.Good(ctx); err != nil {
+		t.Error(err)
+	}
+	env("A B", "3", "0")
+	slot, err := c.Install(ctx, b.Bundle([]byte("two"), "tillgate-rpi3"))
+	if err != nil || slot != "rootfs.1" || string(b.Slot(1)) != "two" {
+		t.Fatalf("got %q, %v", slot, err)
+	}
+	env("A", "3", "0") // what starts next is what runs
+	if err := c.Activate(ctx, slot); err != nil {
+		t.Error(err)
+	}
+	env("B A", "3", "3")
+	b.Start("B")
+	if err := c.Activate(ctx, "rootfs.0"); err != nil { // it is left
+		t.Error(err)
+	}
+	if err := c.Bad(ctx); err != nil {
+		t.Error(err)
+	}
+	env("A", "3", "0")
 }

@@ -50,7 +50,7 @@ func New(t *testing.T, system []byte, configure ...func(conf string) string) *Bo
 		t.Skip("NOT RUN: images are not tested: RAUC mounts bundles, which takes root")
 	}
 	b := &Box{Dir: t.TempDir(), t: t, slot: "A"}
-	for _, dir := range []string{"boot", "mnt", "data"} {
+	for _, dir := range []string{"boot", "mnt", "data", "bin"} {
 		b.check(os.Mkdir(b.path(dir), 0o755))
 	}
 	b.write("slot.0", padded(t, system), 0o644)
@@ -59,6 +59,8 @@ func New(t *testing.T, system []byte, configure ...func(conf string) string) *Bo
 	b.write("boot/state.A", []byte("good\n"), 0o644)
 	b.write("boot/state.B", []byte("bad\n"), 0o644)
 	b.write("backend", []byte(backend), 0o755)
+	b.write("bin/fw_printenv", []byte(printenv), 0o755)
+	b.write("bin/fw_setenv", []byte(setenv), 0o755)
 	conf := strings.ReplaceAll(systemConf, "@DIR@", b.Dir)
 	for _, c := range configure {
 		conf = c(conf)
@@ -109,6 +111,31 @@ set-state) echo "$3" >"state.$2" ;;
 *) exit 1 ;;
 esac
 `
+
+// printenv and setenv keep U-Boot's environment in files, where U-Boot is the
+// bootloader: fw_printenv [-n] NAME, fw_setenv NAME VALUE.
+const (
+	printenv = `#!/bin/sh
+[ "$1" = -n ] && { cat "$(dirname "$0")/../boot/env.$2"; exit; }
+value=$(cat "$(dirname "$0")/../boot/env.$1") || exit 1
+echo "$1=$value"
+`
+	setenv = `#!/bin/sh
+printf '%s' "$2" >"$(dirname "$0")/../boot/env.$1"
+`
+)
+
+// Env is a variable of U-Boot, "" if it is not set.
+func (b *Box) Env(name string) string {
+	text, _ := os.ReadFile(b.path("boot/env." + name))
+	return string(text)
+}
+
+// SetEnv sets it, as U-Boot does.
+func (b *Box) SetEnv(name, value string) {
+	b.t.Helper()
+	b.write("boot/env."+name, []byte(value), 0o644)
+}
 
 func padded(t *testing.T, system []byte) []byte {
 	t.Helper()
@@ -164,24 +191,31 @@ func (b *Box) Forget(bootname string) {
 	b.write("boot/state."+bootname, []byte("bad\n"), 0o644)
 }
 
+// Start starts the system in a slot.
+func (b *Box) Start(bootname string) {
+	b.t.Helper()
+	b.stop()
+	b.slot = bootname
+	b.start()
+}
+
 // Reboot starts the system that the bootloader chooses. broken says that this one
 // does not come up: after some tries the bootloader takes the other one.
 func (b *Box) Reboot(broken bool) {
 	b.t.Helper()
-	b.stop()
-	b.slot = b.Next()
+	slot := b.Next()
 	if broken {
-		b.slot = string('A' + 'B' - b.slot[0])
-		b.write("boot/primary", []byte(b.slot+"\n"), 0o644)
+		slot = string('A' + 'B' - slot[0])
+		b.write("boot/primary", []byte(slot+"\n"), 0o644)
 	}
-	b.start()
+	b.Start(slot)
 }
 
 // start runs RAUC's service in the system of the present slot.
 func (b *Box) start() {
 	b.t.Helper()
 	b.rauc = exec.Command("unshare", "--mount", "--propagation=private", "rauc", "--conf="+b.path("system.conf"), "--mount="+b.path("mnt"), "--override-boot-slot="+b.slot, "service")
-	b.rauc.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+b.Bus, "DBUS_STARTER_BUS_TYPE=system")
+	b.rauc.Env = append(os.Environ(), "PATH="+b.path("bin")+":"+os.Getenv("PATH"), "DBUS_SYSTEM_BUS_ADDRESS="+b.Bus, "DBUS_STARTER_BUS_TYPE=system")
 	b.rauc.Stdout, b.rauc.Stderr = b.t.Output(), b.t.Output()
 	b.rauc.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	b.rauc.WaitDelay = time.Second // for a bootloader that outlives it

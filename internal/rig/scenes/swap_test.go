@@ -17,11 +17,9 @@ func TestAnotherTerminalTakesTheName(t *testing.T) {
 	inMachine(t)
 	t.Parallel()
 	const tty = "/tmp/dev/swapped"
-	first := newUSB(t, "first", "ecrvn", tty, usbip.CDCACM, 0x41, "")
-	second := newUSB(t, "second", "ecrvn", tty, usbip.CDCACM, 0x42, "")
-	port := func(x *terminal) name { return name{path: tty, serial: x.plug.(*usbPlug).name.serial} }
+	first := newUSB(t, "first", "ecrvn", tty, usbip.CDCACM, 0x41, tty)
+	second := newUSB(t, "second", "ecrvn", tty, usbip.CDCACM, 0x42, tty)
 	first.in(t)
-	port(first).follow(t)
 	b := start(t, first)
 	b.terminals = append(b.terminals, second) // for its bank
 	b.sellable(t, first)
@@ -34,7 +32,6 @@ func TestAnotherTerminalTakesTheName(t *testing.T) {
 	}
 	first.pull(t)
 	second.in(t)
-	port(second).follow(t)
 	b.alerted(t, payment.AlertSwapped)
 	if r := b.record(t, "swapped"); !r.Open() {
 		t.Errorf("with another terminal at its port the payment is %s", r.Outcome.Result)
@@ -44,7 +41,6 @@ func TestAnotherTerminalTakesTheName(t *testing.T) {
 	}
 	second.pull(t)
 	first.in(t)
-	port(first).follow(t)
 	rec := b.final(t, "swapped")
 	b.judge(t, first, rec)
 	if rec.Outcome.Result != payment.Approved {
@@ -64,17 +60,14 @@ func TestTerminalsChangePlaces(t *testing.T) {
 	inMachine(t)
 	t.Parallel()
 	const tty = "/tmp/dev/changed"
-	first := newUSB(t, "was", "ecrvn", tty, usbip.CDCACM, 0x43, "")
-	second := newUSB(t, "is", "ecrvn", tty, usbip.CDCACM, 0x44, "")
-	port := func(x *terminal) name { return name{path: tty, serial: x.plug.(*usbPlug).name.serial} }
+	first := newUSB(t, "was", "ecrvn", tty, usbip.CDCACM, 0x43, tty)
+	second := newUSB(t, "is", "ecrvn", tty, usbip.CDCACM, 0x44, tty)
 	first.in(t)
-	port(first).follow(t)
 	b := start(t, first)
 	b.sellable(t, first)
 	first.pull(t)
 	await(t, "the terminal is offline", func() bool { return b.status(t, "was").Link == payment.LinkOffline })
 	second.in(t)
-	port(second).follow(t)
 	b.alerted(t, payment.AlertChanged)
 	b.sellable(t, first)
 	if r := b.begin(t, first, "elsewhere"); r.Status != payment.ReplyAccepted {

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"tillgate/internal/payment"
 )
@@ -129,6 +130,7 @@ func TestCommandThatWaitedTooLongIsStale(t *testing.T) {
 	if r := k.ask("abort", "quick", `{"id":"p-9","client":"quick"}`); r.Status != payment.ReplyAccepted {
 		t.Errorf("abort beside a slow purchase is %s", r.Status)
 	}
+	time.Sleep(2 * time.Millisecond) // longer than p-2 may wait
 	close(release)
 	until(t, "stale", func() bool { return strings.Contains(k.last("reply/late"), `"reason":"stale"`) })
 }

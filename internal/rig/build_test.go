@@ -2,9 +2,11 @@ package rig
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -26,12 +28,14 @@ func command(t *testing.T, env []string, name string, args ...string) string {
 // initramfs builds everything for a machine and puts it into a file. All is
 // built with the options of the release binary, so that one compilation of a
 // package serves them all.
-func (m machine) initramfs(t *testing.T, k kernel, plan string) string {
+func (m machine) initramfs(t *testing.T, k kernel, plans [][]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	var c cpio
-	c.add("plan", 0o644, []byte(plan))
+	for i, plan := range plans {
+		c.add(fmt.Sprintf("plan.%d", i), 0o644, []byte(strings.Join(plan, "\n")+"\n"))
+	}
 	command(t, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + m.goarch, "GOARM=" + m.goarm},
 		"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", at("init"), "./internal/rig/guest")
 	command(t, nil, ".ci/static", m.name, at("tillgate"))

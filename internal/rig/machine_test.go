@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -102,9 +103,9 @@ func (m machine) icount() string {
 // the makefile's goal is far below.
 const limit = time.Hour
 
-// run boots the machine with an initramfs and hands every line of its console
-// to hear, until the machine is off.
-func (m machine) run(t *testing.T, k kernel, initramfs string, hear func(line string)) {
+// run boots the machine with an initramfs, of which it follows one plan, and hands
+// every line of its console to hear, until the machine is off.
+func (m machine) run(t *testing.T, k kernel, initramfs string, plan int, hear func(line string)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -117,7 +118,7 @@ func (m machine) run(t *testing.T, k kernel, initramfs string, hear func(line st
 	args := append(m.qemu[1:len(m.qemu):len(m.qemu)],
 		"-accel", "tcg", "-icount", m.icount(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", k.image(t), "-initrd", initramfs,
-		"-append", strings.TrimSpace("console="+m.console+" panic=-1 quiet loglevel=3 "+m.args))
+		"-append", strings.TrimSpace(fmt.Sprintf("console=%s panic=-1 quiet loglevel=3 rig_plan=%d %s", m.console, plan, m.args)))
 	if m.dtb != "" {
 		args = append(args, "-dtb", glob(t, filepath.Join(k.dir, m.dtb))[0])
 	}

@@ -1,5 +1,5 @@
 // Guest is process 1 of the rig's machine: it mounts what Linux needs, loads
-// modules in the order of /modules, runs what /plan says, one command a line,
+// modules in the order of /modules, runs what /plan.N says, one command a line,
 // prints how each ended, and powers the machine off.
 package main
 
@@ -84,7 +84,8 @@ func modules() error {
 }
 
 func follow() {
-	plan, err := os.ReadFile("/plan")
+	// The kernel gives its process 1 the words that it does not know itself.
+	plan, err := os.ReadFile("/plan." + os.Getenv("rig_plan"))
 	if err != nil {
 		fmt.Println("rig:", err)
 		return

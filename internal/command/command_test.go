@@ -35,7 +35,7 @@ type payTable struct {
 	PTY    bool     `name:"pty" xor:"line" help:"A."`
 	TCP    string   `name:"tcp" xor:"line" help:"B."`
 	Far    farTable `embed:""`
-	hidden int
+	_      int
 }
 
 func (payTable) Help() string { return "A paragraph.\n\n    kept   as it is" }

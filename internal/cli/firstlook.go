@@ -2,11 +2,11 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"tillgate/internal/control"
@@ -67,7 +67,7 @@ func (c *firstLookCmd) Run(a *app) error {
 		return err
 	}
 	file := filepath.Join(c.Dir, firstLookFile)
-	if err := errors.Join(os.WriteFile(file+".new", b, 0o644), os.Rename(file+".new", file)); err != nil {
+	if err := replace(file, b, 0o644); err != nil {
 		return fmt.Errorf("keep the first look: %w", err)
 	}
 	return nil
@@ -101,7 +101,7 @@ func (f finding) print(w io.Writer) {
 
 func clipped(text string) string {
 	if len(text) > maxFindingText {
-		return text[:maxFindingText]
+		return strings.ToValidUTF8(text[:maxFindingText], "")
 	}
 	return text
 }

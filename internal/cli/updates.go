@@ -146,13 +146,19 @@ func (u *updates) announce() {
 
 func (u *updates) put(file string, v any) error {
 	b, err := json.Marshal(v)
+	if err == nil {
+		err = os.MkdirAll(u.inbox, 0o750)
+	}
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(u.inbox, 0o750); err != nil {
-		return err
-	}
-	if err := os.WriteFile(file+".new", b, 0o640); err != nil {
+	return replace(file, b, 0o640)
+}
+
+// replace writes a file that is either the old one or the new one, whatever
+// happens meanwhile to this process.
+func replace(file string, b []byte, mode fs.FileMode) error {
+	if err := os.WriteFile(file+".new", b, mode); err != nil {
 		return err
 	}
 	return os.Rename(file+".new", file)
@@ -190,11 +196,7 @@ func (u *updates) bring(ctx context.Context, address string) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(file))
 	}
-	request := filepath.Join(u.inbox, firmware.RequestFile)
-	if err := os.WriteFile(request+".new", []byte(filepath.Base(file)+"\n"), 0o640); err != nil {
-		return err
-	}
-	return os.Rename(request+".new", request)
+	return replace(filepath.Join(u.inbox, firmware.RequestFile), []byte(filepath.Base(file)+"\n"), 0o640)
 }
 
 // forgetOld removes bundles that were installed or given up.

@@ -19,11 +19,10 @@ import (
 // the session, sends a command again with the same id until it is accepted,
 // and waits for the final event. It stays connected while the gateway dies.
 type controller struct {
-	t      *testing.T
-	root   string
-	client paho.Client
-
+	t        *testing.T
+	root     string // of the topics
 	currency string
+	client   paho.Client
 
 	mu      sync.Mutex
 	session string
@@ -34,8 +33,8 @@ type controller struct {
 	sent    int // payments that were over before this one
 }
 
-func newController(t *testing.T, broker, box string) *controller {
-	c := &controller{t: t, root: "tillgate/v1/" + box + "/", reply: map[payment.ID]string{}, finals: map[payment.ID]map[string][]byte{}, seen: map[uint64]string{}}
+func newController(t *testing.T, broker, box, currency string) *controller {
+	c := &controller{t: t, currency: currency, root: "tillgate/v1/" + box + "/", reply: map[payment.ID]string{}, finals: map[payment.ID]map[string][]byte{}, seen: map[uint64]string{}}
 	o := paho.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("controller").SetProtocolVersion(4).SetAutoReconnect(false)
 	c.client = paho.NewClient(o)
 	deadline := time.Now().Add(10 * time.Second)

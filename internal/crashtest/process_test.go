@@ -70,8 +70,7 @@ func TestKilled(t *testing.T) {
 }
 
 func killAndCompare(t *testing.T, k *kiosk, n int) {
-	ctl := newController(t, k.broker, k.box)
-	ctl.currency = k.on.currency
+	ctl := newController(t, k.broker, k.box, k.on.currency)
 	k.start()
 	ctl.pay(k, "warmup", 1000)
 

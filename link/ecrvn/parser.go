@@ -192,7 +192,8 @@ func (p *parser) word() string {
 	return string(w)
 }
 
-// skip reads a value and keeps nothing of it.
+// skip reads a value and keeps nothing of it. Of a string it wants no more than
+// the end: an odd card holder's name must not cost the answer.
 func (p *parser) skip() {
 	switch p.peek() {
 	case '{':

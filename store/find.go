@@ -33,8 +33,6 @@ func (s *Store) recordOf(hash uint64, id payment.ID) (payment.Record, error) {
 		return payment.Record{}, err
 	}
 	if seg == nil {
-		s.mu.RLock()
-		defer s.mu.RUnlock()
 		if s.hasExpired(hash) {
 			return payment.Record{}, payment.Refuse(payment.ReasonExpired, "payment %s is older than what the journal keeps", id)
 		}
@@ -50,29 +48,23 @@ func (s *Store) recordOf(hash uint64, id payment.ID) (payment.Record, error) {
 // stepsOf finds the newest segment that has the id, and the steps in it. Without
 // one the segment is nil.
 func (s *Store) stepsOf(hash uint64) (*segment, []raw, error) {
-	for {
-		s.mu.RLock()
-		active, numbers := s.active, slices.Clone(s.live.steps[hash])
-		var closed *segment
-		for i := len(s.closed) - 1; i >= 0 && len(numbers) == 0 && closed == nil; i-- {
-			if find(s.closed[i].sum.ids, hash) >= 0 {
-				closed = s.closed[i]
-			}
-		}
-		s.mu.RUnlock()
-		switch {
-		case len(numbers) > 0:
-			steps, err := active.read(numbers)
-			return active, steps, err
-		case closed == nil:
-			return nil, nil, nil
-		}
-		steps, err := closed.readSteps(hash)
-		if errors.Is(err, fs.ErrNotExist) && s.dropped(closed) {
-			continue // it expired in this moment
-		}
-		return closed, steps, err
+	s.mu.RLock()
+	active, numbers, closed := s.active, slices.Clone(s.live.steps[hash]), s.closed
+	s.mu.RUnlock()
+	if len(numbers) > 0 {
+		steps, err := active.read(numbers)
+		return active, steps, err
 	}
+	for _, g := range slices.Backward(closed) {
+		steps, err := g.readSteps(hash)
+		if errors.Is(err, fs.ErrNotExist) && s.dropped(g) {
+			return s.stepsOf(hash) // it expired in this moment
+		}
+		if err != nil || len(steps) > 0 {
+			return g, steps, err
+		}
+	}
+	return nil, nil, nil
 }
 
 // dropped says whether a segment is no longer one of the journal's.
@@ -253,12 +245,12 @@ func (s *Store) parts(backwards bool) []part {
 // walk gives the payments that began in one segment. One that was carried over
 // comes at the oldest segment that still has it.
 func (s *Store) walk(p part, backwards bool, yield func([]raw, error) bool) bool {
-	list := p.begun
+	list, steps := p.begun, map[uint64][]uint64(nil)
 	if list == nil {
 		_, err := p.acquire() // stays open while its payments are read one by one
 		if err == nil {
 			defer p.release()
-			list, err = p.begins()
+			list, steps, err = p.content()
 		}
 		if errors.Is(err, fs.ErrNotExist) && s.dropped(p.segment) {
 			return true // it expired in this moment
@@ -271,10 +263,10 @@ func (s *Store) walk(p part, backwards bool, yield func([]raw, error) bool) bool
 		slices.Reverse(list)
 	}
 	for _, b := range list {
-		if b.number < p.first && slices.ContainsFunc(p.older, func(o *segment) bool { return find(o.sum.ids, b.hash) >= 0 }) {
+		if b.number < p.first && slices.ContainsFunc(p.older, func(o *segment) bool { return o.has(b.hash) }) {
 			continue
 		}
-		steps, err := s.newestSteps(p.segment, b.hash)
+		steps, err := s.newestSteps(p.segment, b.hash, steps[b.hash])
 		if err == nil && len(steps) == 0 {
 			continue
 		}
@@ -285,27 +277,34 @@ func (s *Store) walk(p part, backwards bool, yield func([]raw, error) bool) bool
 	return true
 }
 
-// newestSteps reads the steps of a payment that began in g: there, unless it
-// was carried over.
-func (s *Store) newestSteps(g *segment, hash uint64) ([]raw, error) {
+// newestSteps reads the steps of a payment that began in g: there, by their
+// numbers, unless it was carried over.
+func (s *Store) newestSteps(g *segment, hash uint64, numbers []uint64) ([]raw, error) {
 	s.mu.RLock()
 	elsewhere := g == s.active || s.moved[hash] > 0
 	s.mu.RUnlock()
-	if !elsewhere {
-		return g.readSteps(hash)
+	if !elsewhere && len(numbers) > 0 {
+		return g.read(numbers)
 	}
 	_, steps, err := s.stepsOf(hash)
 	return steps, err
 }
 
-func (g *segment) begins() (list []begun, err error) {
+// content is what began in a segment, and the numbers of its steps. With
+// an error it is what comes before the damage.
+func (g *segment) content() (list []begun, steps map[uint64][]uint64, err error) {
+	steps = make(map[uint64][]uint64)
 	err = g.view(func(tx *bbolt.Tx) error {
 		return g.entries(tx, func(n uint64, h header, _ []byte) error {
-			if h.kind == kindStep && h.is(flagBegun) {
+			if h.kind != kindStep {
+				return nil
+			}
+			steps[h.about] = append(steps[h.about], n)
+			if h.is(flagBegun) {
 				list = append(list, begun{n, h.about})
 			}
 			return nil
 		})
 	})
-	return list, err
+	return list, steps, err
 }

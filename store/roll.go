@@ -160,7 +160,7 @@ func (s *Store) expire(oldest uint64) (gone []*segment) {
 	gone = s.closed[:n:n]
 	s.closed = slices.Clone(s.closed[n:])
 	for _, g := range gone {
-		s.expired = append(slices.Clone(s.expired), g.sum.ids)
+		s.expired = append(slices.Clone(s.expired), g.sum)
 		for _, h := range g.sum.carried {
 			if s.moved[h]--; s.moved[h] <= 0 {
 				delete(s.moved, h)

@@ -189,6 +189,31 @@ func (s *Store) Since(t time.Time) iter.Seq2[payment.Record, error] {
 	}
 }
 
+// NeedsPerson lists those of Since that still ask for somebody to look
+// ([payment.Record.NeedsPerson]). It passes over the others without decoding
+// them: one of two words is in the steps of each that does.
+func (s *Store) NeedsPerson(t time.Time) iter.Seq2[payment.Record, error] {
+	unreversed, contradicted := [][]byte{[]byte(`"` + payment.Unreversed + `"`)}, [][]byte{[]byte(`"` + payment.StepContradict + `"`)}
+	return func(yield func(payment.Record, error) bool) {
+		limit := t.UnixMilli()
+		for steps, err := range s.payments(false, func(max int64) bool { return max < limit }) {
+			if err == nil && !mentions(steps, unreversed) && !mentions(steps, contradicted) {
+				continue
+			}
+			var rec payment.Record
+			if err == nil {
+				rec, err = s.fold(steps)
+			}
+			if err == nil && (!rec.NeedsPerson() || rec.Started.Time.Before(t)) {
+				continue
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
+}
+
 // records walks through all payments in the order of their begin, or the other
 // way round. skip may leave out a segment by its newest begin.
 func (s *Store) records(backwards bool, skip func(newest int64) bool) iter.Seq2[payment.Record, error] {

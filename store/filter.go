@@ -69,12 +69,21 @@ func newFilter(c column) (f filter, sorted bool) {
 }
 
 // The masks spare the test for a shift of 64.
-func (f filter) rangeOf(h uint64) int   { return int(h >> ((64 - f.k) & 63)) }
-func (f filter) bitsOf(h uint64) uint16 { return uint16(h << (f.k & 63) >> 48) }
+func (f *filter) rangeOf(h uint64) int   { return int(h >> ((64 - f.k) & 63)) }
+func (f *filter) bitsOf(h uint64) uint16 { return uint16(h << (f.k & 63) >> 48) }
 
 // may says whether the hash can be in the column.
-func (f filter) may(h uint64) bool {
+func (f *filter) may(h uint64) bool {
 	r := f.rangeOf(h)
-	_, found := slices.BinarySearch(f.kept[f.starts[r]:f.starts[r+1]], f.bitsOf(h))
-	return found
+	return slices.Contains(f.kept[f.starts[r]:f.starts[r+1]], f.bitsOf(h))
+}
+
+// candidates are the indices of the filters that let a hash pass, ascending.
+func candidates(filters []filter, h uint64) (all []int) {
+	for i := range filters {
+		if filters[i].may(h) {
+			all = append(all, i)
+		}
+	}
+	return all
 }

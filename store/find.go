@@ -49,13 +49,14 @@ func (s *Store) recordOf(hash uint64, id payment.ID) (payment.Record, error) {
 // one the segment is nil.
 func (s *Store) stepsOf(hash uint64) (*segment, []raw, error) {
 	s.mu.RLock()
-	active, numbers, closed := s.active, slices.Clone(s.live.steps[hash]), s.closed
+	active, numbers, closed, ids := s.active, slices.Clone(s.live.steps[hash]), s.closed, s.ids
 	s.mu.RUnlock()
 	if len(numbers) > 0 {
 		steps, err := active.read(numbers)
 		return active, steps, err
 	}
-	for _, g := range slices.Backward(closed) {
+	for _, i := range slices.Backward(candidates(ids, hash)) {
+		g := closed[i]
 		steps, err := g.readSteps(hash)
 		if errors.Is(err, fs.ErrNotExist) && s.dropped(g) {
 			return s.stepsOf(hash) // it expired in this moment
@@ -144,9 +145,10 @@ func (s *Store) marked(m uint32) ([]payment.Record, error) {
 		return nil, nil
 	}
 	s.mu.RLock()
-	closed, hashes := slices.Clone(s.closed), slices.Clone(s.live.marks[m])
+	closed, marks, hashes := s.closed, s.marks, slices.Clone(s.live.marks[m])
 	s.mu.RUnlock()
-	for _, g := range closed {
+	for _, i := range candidates(marks, wide(m)) {
+		g := closed[i]
 		more, err := g.marked(m)
 		if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.dropped(g)) {
 			return nil, err

@@ -125,6 +125,8 @@ type Store struct {
 	live    *index                         // of the segment in use
 	open    map[payment.ID]*payment.Record // what is not over
 	closed  []*segment                     // retained, ascending; replaced, never changed
+	ids     []filter                       // of closed, side by side: every Begin asks all of them
+	marks   []filter                       // likewise
 	expired []*summary                     // of segments that are gone; replaced, never changed
 	moved   map[uint64]int                 // hash: how many segments hold it carried over
 	next    uint64                         // number of the next entry
@@ -227,6 +229,14 @@ func (s *Store) Segments() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.closed) + 1
+}
+
+// retain makes closed the segments that are kept. Call with mu.
+func (s *Store) retain(closed []*segment) {
+	s.closed, s.ids, s.marks = closed, make([]filter, len(closed)), make([]filter, len(closed))
+	for i, g := range closed {
+		s.ids[i], s.marks[i] = g.sum.ids, g.sum.marks
+	}
 }
 
 // oldest is the number of the oldest segment that is kept. Call with mu.

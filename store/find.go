@@ -273,7 +273,9 @@ func (s *Store) parts(backwards bool) []part {
 // comes at the oldest segment that still has it.
 func (s *Store) walk(p part, backwards bool, yield func([]raw, error) bool) bool {
 	list, steps := p.begun, map[uint64][]uint64(nil)
-	if list == nil {
+	if list != nil {
+		defer p.letGo()
+	} else {
 		_, err := p.acquire() // stays open while its payments are read one by one
 		if err == nil {
 			defer p.release()

@@ -30,6 +30,7 @@ func Driver() link.Driver {
 		Explain:    Explain,
 		Currency:   "HKD",
 		Simulate:   func(c link.SimulatorConfig) (link.Simulator, error) { return NewSimulator(c) },
+		KeySetting: "key_file",
 		Notify:     notifyDriver(),
 	}
 }

@@ -78,7 +78,7 @@ func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, erro
 		return nil, err
 	}
 	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log}
-	t.simulated = c.Address == "" || strings.HasPrefix(c.Address, "sim:")
+	t.simulated = simulated(c.Address)
 	err = t.reload()
 	if err == nil {
 		err = t.connect(ctx, c, dial)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 )
 
@@ -25,6 +26,33 @@ func (b *book) files(c *Config, dir string) {
 		b.readable(at+".tls.ca_file", &d.TLS.CA, dir, false)
 		b.readable(at+".tls.cert_file", &d.TLS.Cert, dir, false)
 		b.readable(at+".tls.key_file", &d.TLS.Key, dir, true)
+	}
+	for i, s := range c.Notify.Senders {
+		b.named(fmt.Sprintf("notify.senders[%d].profile", i), reflect.ValueOf(s.Settings))
+	}
+	absent := &book{file: b.file, lines: b.lines}
+	for i, t := range c.Terminals {
+		absent.named(fmt.Sprintf("terminals[%d].profile", i), reflect.ValueOf(t.Settings))
+	}
+	c.Absent = absent.problems
+}
+
+// named looks at the files that a driver's settings name by their whole path, in
+// keys that end in _file; those that end in key_file are private.
+func (b *book) named(path string, settings reflect.Value) {
+	settings = reflect.Indirect(settings)
+	if settings.Kind() != reflect.Struct {
+		return
+	}
+	for i := range settings.NumField() {
+		key, _, _ := strings.Cut(settings.Type().Field(i).Tag.Get("yaml"), ",")
+		switch at, f := path+"."+key, settings.Field(i); {
+		case f.Kind() == reflect.Struct:
+			b.named(at, f)
+		case f.Kind() == reflect.String && strings.HasSuffix(key, "_file") && filepath.IsAbs(f.String()):
+			name := f.String()
+			b.readable(at, &name, "", strings.HasSuffix(key, "key_file"))
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ func subject(t *testing.T) linktest.Subject {
 			"order with a line break": sale("a\nb", 1), "order beyond ASCII": sale("đơn", 1), "order with a brace": sale("{", 1), "order with a quote": sale(`"`, 1),
 			"refund":      {ID: "x", Operation: payment.Refund, Amount: vnd(1)},
 			"bad receipt": {ID: "x", Operation: payment.Reversal, Original: payment.Reference{Payment: "p", Receipt: "6|1"}},
+			"a part taken back": {ID: "x", Operation: payment.Reversal, Amount: vnd(40), Original: payment.Reference{Payment: "p", Receipt: "6", Amount: vnd(100)}},
 		},
 		Valid:   [][]byte{capture(t, "seed_req.hex"), capture(t, "seed_rsp_asprinted.hex"), capture(t, "seed_rsp_repaired.hex")},
 		Invalid: [][]byte{[]byte("/ecr?rqt=A"), []byte(`{"status":"DONE"`), []byte(`{"a":1}`), []byte("/ecr?rqt=A|B&cmd=sale|12345678901")},

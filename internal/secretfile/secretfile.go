@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // Max is the largest secret in bytes, with its line break.
@@ -52,7 +53,8 @@ func Check(file string, private bool) error {
 }
 
 func open(file string, private bool) (*os.File, error) {
-	f, err := os.Open(file)
+	// A pipe without a writer must not hold us up: it is refused below.
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: there is no such file", file)

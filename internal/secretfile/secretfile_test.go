@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -25,6 +26,7 @@ func TestFiles(t *testing.T) {
 		{"lines", "hunter2\nhunter2\n", 0o600, "", "more than one line", ""},
 		{"zero", "hunter2\x00", 0o600, "", "more than one line", ""},
 		{"folder", "", os.ModeDir | 0o700, "", "is not a file", "is not a file"},
+		{"pipe", "", os.ModeNamedPipe | 0o600, "", "is not a file", "is not a file"},
 		{"missing", "", 0, "", "there is no such file", "there is no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -33,6 +35,8 @@ func TestFiles(t *testing.T) {
 			switch {
 			case c.mode.IsDir():
 				err = os.Mkdir(file, c.mode.Perm())
+			case c.mode&os.ModeNamedPipe != 0:
+				err = syscall.Mkfifo(file, uint32(c.mode.Perm()))
 			case c.mode != 0:
 				if err = os.WriteFile(file, []byte(c.content), 0o600); err == nil {
 					err = os.Chmod(file, c.mode)

@@ -299,7 +299,7 @@ func TestVectors(t *testing.T) {
 		"last_stat_pin":    of(func(a answer) bool { return a.msgType == msgStatus && stages[a.stage] == payment.StagePIN }),
 		"last_result_done": of(func(a answer) bool { return a.msgType == msgLastResult && a.lastResult == "0" }),
 		"discount_name": of(func(a answer) bool {
-			return a.msgType == msgDiscount && a.group == "someDiscountGroup" && a.card.String() == payment.MaskPAN("9876").String() && entryModes[clip(a.entry, 2)] == payment.EntryContactless
+			return a.msgType == msgDiscount && a.group == "someDiscountGroup" && a.card.String() == payment.MaskPAN("9876").String() && entryModes[payment.Clip(a.entry, 2)] == payment.EntryContactless
 		}),
 		"handshake_request":              asks(methodPing),
 		"handshake_response":             of(func(a answer) bool { return a.method == methodPing && a.code == "0000" && !a.failed }),

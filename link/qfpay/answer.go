@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"tillgate/internal/payment"
 )
@@ -193,14 +192,7 @@ func value(v any) string {
 	case bool:
 		s = fmt.Sprint(v)
 	}
-	s = strings.ToValidUTF8(s, "?")
-	if len(s) > maxText {
-		s = s[:maxText]
-		for !utf8.ValidString(s) {
-			s = s[:len(s)-1]
-		}
-	}
-	return s
+	return payment.Clip(strings.ToValidUTF8(s, "?"), maxText)
 }
 
 // scrub masks every row of digits that can be a card number: twelve or more,

@@ -42,20 +42,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 // clean makes a value one line of at most [maxText] bytes. Ids of some
 // terminals are padded with blanks.
 func clean(s string) string {
-	s = strings.Map(func(c rune) rune {
-		if c < ' ' || c >= 0x7f && c < 0xa0 {
-			return ' '
-		}
-		return c
-	}, s)
-	s = strings.TrimSpace(s)
-	if len(s) <= maxText {
-		return s
-	}
-	for s = s[:maxText]; s != "" && !utf8.ValidString(s); {
-		s = s[:len(s)-1]
-	}
-	return s
+	return payment.Clip(strings.TrimSpace(payment.Printable(s)), maxText)
 }
 
 // prose is text for people, from which card numbers are taken out: the

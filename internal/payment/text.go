@@ -56,7 +56,8 @@ func Printable(s string) string {
 var cardNumber = regexp.MustCompile(`\d{13,}|\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{1,7}|\d{4}[ -]\d{6}[ -]\d{4,5}`)
 
 // MaskNumbers leaves the last four digits of what can be a card number in a
-// text. Those that are known to be none, like an RRN, stay.
+// text. Those that are known to be none, like an RRN, stay. Cut the text behind
+// it, not before: half a number is not found.
 func MaskNumbers(s string, known ...string) string {
 	return cardNumber.ReplaceAllStringFunc(s, func(n string) string {
 		if slices.Contains(known, n) {

@@ -316,7 +316,7 @@ func (t *terminal) outcome(tx payment.Transaction, r record, agreed int64, sourc
 		o.Reference.Receipt = strconv.FormatInt(r.invoice, 10)
 	}
 	if tx.Operation == payment.ServicePayment {
-		o.Vendor.Text = payment.Printable(payment.MaskNumbers(r.addData))
+		o.Vendor.Text = payment.Printable(r.addData)
 	}
 	o.Amount = t.charged(tx, r, agreed)
 	if agreed > 0 && o.Amount.Minor == tx.Amount.Minor-agreed {

@@ -61,7 +61,7 @@ func explainRequest(w io.Writer, r bridge.Request) {
 			if a.Name == "bsKey" {
 				value = "(dropped)"
 			}
-			fmt.Fprintf(w, "  %-18s %s\n", a.Name, payment.Printable(payment.MaskNumbers(payment.Clip(value, maxField))))
+			fmt.Fprintf(w, "  %-18s %s\n", a.Name, payment.Printable(payment.Clip(payment.MaskNumbers(value), maxField)))
 		}
 	default:
 		fmt.Fprintf(w, "request %d: get %s\n", r.ID, strings.Join(r.Get, ", "))
@@ -106,7 +106,7 @@ func returned(code int) string {
 }
 
 func explainValue(w io.Writer, name string, v any) {
-	text := payment.Printable(payment.MaskNumbers(payment.Clip(fmt.Sprint(v), maxField*8)))
+	text := payment.Printable(payment.Clip(payment.MaskNumbers(fmt.Sprint(v)), maxField*8))
 	switch n, _ := v.(int64); name {
 	case "LastStatMsgCode":
 		text += " (" + statuses[n].text + ")"

@@ -46,7 +46,7 @@ func readRecord(v bridge.Values) record {
 		invoice: v.Number("InvoiceNum"), batch: v.Number("TrnBatchNum"), code: v.Number("ResponseCode"),
 		rrn: text("RRN"), auth: text("AuthCode"), time: text("DateTime"), tid: text("TerminalID"), mid: text("MerchantID"),
 		card: payment.MaskPAN(v.Text("PAN")), issuer: text("IssuerName"), aid: text("emvAID"), entry: v.Number("EntryMode"),
-		signature: v.Number("SignVerif") == 1, currency: text("CurrencyCode"), addData: text("AddData"), rnk: text("RNK"),
+		signature: v.Number("SignVerif") == 1, currency: text("CurrencyCode"), addData: payment.Clip(payment.MaskNumbers(strings.TrimSpace(v.Text("AddData"))), maxField), rnk: text("RNK"),
 	}
 }
 

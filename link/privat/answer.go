@@ -67,7 +67,7 @@ func decode(b []byte) (answer, error) {
 			hasError = true
 			a.failed = text(v) != "false"
 		case strings.HasPrefix(key, "errorDe"): // errorDescription, -Decsription, -Descritption
-			a.text = payment.MaskNumbers(payment.Clip(text(v), 2*maxValue))
+			a.text = payment.Clip(payment.MaskNumbers(text(v)), 2*maxValue)
 		}
 		return nil
 	})

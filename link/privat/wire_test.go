@@ -332,3 +332,13 @@ func TestVectors(t *testing.T) {
 		t.Errorf("%d vectors were read, %d have a check", used, len(check))
 	}
 }
+
+// TestErrorTextIsMasked wherever the text is cut.
+func TestErrorTextIsMasked(t *testing.T) {
+	for n := range 2*maxValue + 1 {
+		a, err := decode([]byte(`{"method":"Purchase","step":0,"params":{},"error":true,"errorDescription":"` + strings.Repeat("x", n) + ` 4111111111111111"}`))
+		if err != nil || len(a.text) > 2*maxValue || strings.Contains(a.text, "4111") || a.text == "" {
+			t.Errorf("behind %d characters: got %q, %v", n, a.text, err)
+		}
+	}
+}

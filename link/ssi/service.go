@@ -98,7 +98,7 @@ func (t *terminal) DiagnoseHost(ctx context.Context) (link.Diagnosis, error) {
 	case none:
 		d.Facts["host"] = "not told"
 	default:
-		d.Facts["host_answer"] = clean(string(r.Result) + " " + a.why())
+		d.Facts["host_answer"] = payment.Clip(strings.TrimSpace(string(r.Result)+" "+a.why()), maxText)
 	}
 	if code := r.response(); code != "" {
 		d.Facts["host_response"] = payment.Word(code)

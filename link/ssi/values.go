@@ -84,7 +84,7 @@ func (p *paper) UnmarshalJSON(b []byte) error {
 		if len(p.lines) == maxLines {
 			break
 		}
-		p.lines = append(p.lines, withoutCard(printable(line)))
+		p.lines = append(p.lines, payment.Clip(withoutCard(indented(line)), maxText))
 	}
 	if s == "" {
 		p.lines = nil
@@ -92,9 +92,9 @@ func (p *paper) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// printable is clean for a line of a receipt, whose leading blanks place it.
-func printable(s string) string {
-	t := clean(s)
+// indented is one line of a receipt, whose leading blanks place it.
+func indented(s string) string {
+	t := oneLine(s)
 	indent := len(s) - len(strings.TrimLeft(s, " "))
 	if t == "" {
 		return ""

@@ -69,7 +69,7 @@ var (
 // is opened too: Diagnose says so. An address that begins with http://
 // or https:// is a web service; everything else is opened with c.Dial.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
-	return open(ctx, c, dialHost)
+	return open(ctx, c, stream.DialHost)
 }
 
 func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, error) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tillgate/internal/payment"
+	"tillgate/internal/secretfile"
 )
 
 // Nobody said goodbye: the will says offline.
@@ -57,13 +58,13 @@ func TestUnaskedCommandIsIgnored(t *testing.T) {
 	}
 }
 
-// The password is read at each connect, so that it can be changed.
-func TestPasswordFile(t *testing.T) {
+// The password is asked for at each connect, so that it can be changed.
+func TestPassword(t *testing.T) {
 	s := embedded(t)
 	path := filepath.Join(t.TempDir(), "password")
 	write(t, path, "wrong\n")
 	o := options(s, newHouse())
-	o.Password, o.PasswordFile = nil, path
+	o.Password = func() (string, error) { return secretfile.Read(path) }
 	e, _ := run(t, o)
 	until(t, "refusal", func() bool { return e.State().Failures >= 2 })
 	if st := e.State(); strings.Contains(st.Error, "wrong") || st.Connected {

@@ -193,7 +193,6 @@ func TestOptionsAreChecked(t *testing.T) {
 		"password in the URL": func(o *mqtt.Options) { o.URL = "tcp://a:secret@127.0.0.1" },
 		"another scheme":      func(o *mqtt.Options) { o.URL = "http://127.0.0.1" },
 		"nobody":              func(o *mqtt.Options) { o.URL = "tcp://" },
-		"two passwords":       func(o *mqtt.Options) { o.Password, o.PasswordFile = func() (string, error) { return "", nil }, "x" },
 		"window":              func(o *mqtt.Options) { o.Window = 5000 },
 	} {
 		o := good

@@ -94,7 +94,7 @@ func (l *listCmd) Run(a *app) error {
 		default:
 			rows = append(rows, []string{
 				r.Started.Time.Local().Format(time.DateTime), string(r.ID), r.Terminal, string(r.Operation), r.Amount.String(),
-				standing(r), r.Outcome.Card.PAN.Last4(), printable(r.Outcome.Reference.Auth), printable(r.Order),
+				standing(r), r.Outcome.Card.PAN.Last4(), payment.Printable(r.Outcome.Reference.Auth), payment.Printable(r.Order),
 			})
 		}
 	}
@@ -138,7 +138,7 @@ func (a *app) showEntry(e control.Entry) {
 	rows := [][]string{}
 	add := func(name, value string) {
 		if value != "" {
-			rows = append(rows, []string{name, printable(value)})
+			rows = append(rows, []string{name, payment.Printable(value)})
 		}
 	}
 	add("payment", string(r.ID))
@@ -174,13 +174,13 @@ func (a *app) showEntry(e control.Entry) {
 		if s.By != "" {
 			note += " by " + s.By
 		}
-		rows = append(rows, []string{moment(s.At), string(s.Kind), printable(note)})
+		rows = append(rows, []string{moment(s.At), string(s.Kind), payment.Printable(note)})
 	}
 	columns(a.Out, rows)
 	if len(o.Receipt) > 0 {
 		fmt.Fprintln(a.Out)
 		for _, line := range o.Receipt {
-			fmt.Fprintln(a.Out, "    "+printable(line))
+			fmt.Fprintln(a.Out, "    "+payment.Printable(line))
 		}
 	}
 }
@@ -213,7 +213,7 @@ func (v *verifyCmd) Run(a *app) error {
 	} else {
 		fmt.Fprintf(a.Out, "%d segments, %d payments (%d not over), %d events, %d bytes\n", k.Segments, k.Payments, k.Open, k.Events, k.Bytes)
 		for _, f := range k.Faults {
-			fmt.Fprintf(a.Out, "segment %d: %s\n", f.Segment, printable(f.Text))
+			fmt.Fprintf(a.Out, "segment %d: %s\n", f.Segment, payment.Printable(f.Text))
 		}
 	}
 	if err == nil && !k.OK {

@@ -46,9 +46,6 @@ func (r *runCmd) Run(a *app) error {
 	}
 	c, err := config.Load(r.File, a.drivers)
 	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			err = fmt.Errorf("%w: make one with `tillgate config example`, or try `tillgate demo`, which needs none", err)
-		}
 		return &exit{exitConfig, err.Error()}
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)

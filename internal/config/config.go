@@ -31,6 +31,10 @@ type Config struct {
 
 	// File is where it was read from, for errors and for doctor.
 	File string `yaml:"-"`
+
+	// Absent is what is wrong with the files that terminals need, such as a key.
+	// It is no reason not to start: the others sell, and the file may still come.
+	Absent Problems `yaml:"-"`
 }
 
 // Log says what is logged, and how.
@@ -63,8 +67,6 @@ type Destination struct {
 	PasswordFile string `yaml:"password_file" jsonschema_description:"File with the user's password."`
 	Commands     bool   `yaml:"commands" jsonschema_description:"Take commands from this broker. Only where everybody who may publish there may charge cards."`
 	TLS          TLS    `yaml:"tls" jsonschema_description:"Certificates, for mqtts."`
-
-	Password Secret `yaml:"-"` // from PasswordFile
 }
 
 // TLS names the files of a TLS client.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"tillgate/internal/payment"
@@ -294,7 +293,7 @@ func who(c payment.Command) string {
 	if c.Reason != "" {
 		text += ": " + c.Reason
 	}
-	return strings.ToValidUTF8(text[:min(len(text), 2*payment.MaxText)], "")
+	return payment.Clip(text, 2*payment.MaxText)
 }
 
 // stillPaused are the terminals that were paused before this start.

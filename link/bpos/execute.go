@@ -243,7 +243,7 @@ func reversedAmount(tx payment.Transaction, r record, seen payment.Money) paymen
 func (t *terminal) declined(ctx context.Context, a answer) payment.Outcome {
 	o := payment.Outcome{
 		Result: payment.Declined, Response: host(a.code), Source: payment.SourceAnswer,
-		Vendor: payment.VendorCode{Code: strconv.FormatInt(a.code, 10), Text: printable(clip(a.text, maxField))},
+		Vendor: payment.VendorCode{Code: strconv.FormatInt(a.code, 10), Text: payment.Printable(payment.Clip(a.text, maxField))},
 	}
 	if c, ok := terminalCodes[a.code]; ok {
 		o.Result, o.Condition, o.Text = c.result, c.condition, c.text
@@ -288,7 +288,7 @@ func (t *terminal) readCard(ctx context.Context, tx payment.Transaction) (paymen
 		if err != nil {
 			return payment.Outcome{}, err
 		}
-		o.Text = printable(maskNumbers(v.Text("ScenarioData")))
+		o.Text = payment.Printable(payment.MaskNumbers(v.Text("ScenarioData")))
 	case tx.Operation == payment.CardAcquisition:
 		o.Amount, o.Text = payment.Money{}, r.rnk
 	}
@@ -316,7 +316,7 @@ func (t *terminal) outcome(tx payment.Transaction, r record, agreed int64, sourc
 		o.Reference.Receipt = strconv.FormatInt(r.invoice, 10)
 	}
 	if tx.Operation == payment.ServicePayment {
-		o.Vendor.Text = printable(maskNumbers(r.addData))
+		o.Vendor.Text = payment.Printable(r.addData)
 	}
 	o.Amount = t.charged(tx, r, agreed)
 	if agreed > 0 && o.Amount.Minor == tx.Amount.Minor-agreed {

@@ -30,6 +30,7 @@ func Driver() link.Driver {
 		Explain:    Explain,
 		Currency:   "HKD",
 		Simulate:   func(c link.SimulatorConfig) (link.Simulator, error) { return NewSimulator(c) },
+		KeySetting: "key_file",
 		Notify:     notifyDriver(),
 	}
 }
@@ -68,7 +69,7 @@ var (
 // is opened too: Diagnose says so. An address that begins with http://
 // or https:// is a web service; everything else is opened with c.Dial.
 func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
-	return open(ctx, c, dialHost)
+	return open(ctx, c, stream.DialHost)
 }
 
 func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, error) {
@@ -77,7 +78,7 @@ func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, erro
 		return nil, err
 	}
 	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log}
-	t.simulated = c.Address == "" || strings.HasPrefix(c.Address, "sim:")
+	t.simulated = simulated(c.Address)
 	err = t.reload()
 	if err == nil {
 		err = t.connect(ctx, c, dial)

@@ -5,9 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
+
+	"tillgate/internal/secretfile"
 )
 
 // keyLength is how many characters a POS-KEY has.
@@ -53,13 +53,13 @@ func (p *profile) identity() string {
 func load(s *Settings, simulated bool) (*profile, error) {
 	if s.KeyFile == "" {
 		if !simulated {
-			return nil, errors.New("key_file is required: the terminal's own POS-KEY")
+			return nil, errors.New("key_file " + needKey)
 		}
 		return newProfile(s, posKey{defaultKey})
 	}
 	k, err := readKey(s.KeyFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("key_file: %w", err)
 	}
 	if strings.EqualFold(k.text, defaultKey) && !simulated {
 		return nil, errors.New("key_file has the key that is printed in the document: reset the POS-KEY on the terminal (Haojin app, My, Settings, POS key)")
@@ -69,7 +69,7 @@ func load(s *Settings, simulated bool) (*profile, error) {
 
 // readKey reads a POS-KEY. The error never has a part of it.
 func readKey(file string) (posKey, error) {
-	text, err := readLine(file)
+	text, err := secretfile.Read(file)
 	if err != nil {
 		return posKey{}, err
 	}
@@ -77,25 +77,4 @@ func readKey(file string) (posKey, error) {
 		return posKey{}, fmt.Errorf("%s: a POS-KEY has %d characters on one line", file, keyLength)
 	}
 	return posKey{text}, nil
-}
-
-// readLine reads the one line of a secret's file.
-func readLine(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if info.Mode().Perm()&0o027 != 0 {
-		return "", fmt.Errorf("%s can be read by others (mode %04o); run: chmod 0640 %s", file, info.Mode().Perm(), file)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, 256))
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimRight(string(b), "\r\n"), nil
 }

@@ -92,17 +92,17 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 }
 
 func connect(ctx context.Context, c link.Config, s *Settings, log *slog.Logger) (line, error) {
-	if s.Wire == WireAuto && isWeb(c.Address) || s.Wire == WireHTTP && (isWeb(c.Address) || c.Dial == nil) {
+	if s.Wire == WireAuto && stream.IsWeb(c.Address) || s.Wire == WireHTTP && (stream.IsWeb(c.Address) || c.Dial == nil) {
 		return newWeb(c.Address)
 	}
 	if c.Dial == nil {
 		return nil, errors.New("the configuration has no way to open the address")
 	}
 	if s.Wire == WireHTTP {
-		return newWebOver(c.Dial), nil
+		return &web{stream.Calls{Dial: c.Dial}, "http://terminal/"}, nil
 	}
 	if s.Connection == ConnectionEach || s.Connection == ConnectionAuto && strings.HasPrefix(c.Address, "tcp://") {
-		return newCalls(c.Dial, s.IdleGap, log), nil
+		return &calls{stream.Calls{Dial: c.Dial}, s.IdleGap, log}, nil
 	}
 	conn, err := c.Dial(ctx)
 	if err != nil {

@@ -61,7 +61,7 @@ func TestDocumentedACL(t *testing.T) {
 	if m == nil {
 		t.Fatal("no ACL file in the document")
 	}
-	s := mosquitto(t, m[1])
+	s := debians(t, m[1])
 	h := newHouse()
 	h.emit(payment.EventFinal, 1)
 	e, _ := run(t, options(s, h))
@@ -98,6 +98,26 @@ func TestDocumentedSessionLine(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != e.State().Session {
 		t.Errorf("session is %q, %v, want %s", out, err, e.State().Session)
+	}
+}
+
+// Every word that a controller may send or be told is in the document.
+func TestDocumentedWords(t *testing.T) {
+	doc := manual(t)
+	n := 0
+	for file, kind := range map[string]string{"command.go": "Verb|ReplyStatus|PrintKind", "event.go": "EventType", "refusal.go": "Reason", "outcome.go": "Result", "record.go": "State"} {
+		source, err := os.ReadFile(filepath.Join("..", "internal", "payment", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^\t\w+ +(?:`+kind+`) += "([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
+			if n++; !strings.Contains(doc, "`"+m[1]+"`") {
+				t.Errorf("%s of %s is not documented", m[1], file)
+			}
+		}
+	}
+	if n < 80 {
+		t.Errorf("%d words found", n)
 	}
 }
 

@@ -50,6 +50,8 @@ var rooms = []room{
 		why: "a bill of materials must not add to what it lists"},
 	{name: "internal/crashtest", inside: []string{"*"}, outside: []string{"*"}, tests: true,
 		why: "it breaks things on purpose"},
+	{name: "internal/mosquitto", tests: true,
+		why: "it starts a broker for whoever is tested on it"},
 	{name: "internal/bench", inside: []string{"*"}, outside: []string{"*"}, tests: true,
 		why: "it measures the others"},
 	{name: "internal/usbip", outside: []string{"golang.org/x/sys"},

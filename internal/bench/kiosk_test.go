@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tillgate/internal/mosquitto"
 	"tillgate/internal/payment"
 )
 
@@ -60,7 +61,7 @@ func newKiosk(b *testing.B, t *terminal, embed bool) *kiosk {
 	secret := filepath.Join(dir, "password")
 	var mqtt string
 	if embed {
-		k.site = site{name: "embedded", address: freePort(b), customer: user{"kiosk", "sesame"}}
+		k.site = site{name: "embedded", address: mosquitto.FreePort(b), customer: user{"kiosk", "sesame"}}
 		mqtt = fmt.Sprintf("  broker: {address: %q, password_file: %q}\n", k.site.address, secret)
 	} else {
 		if k.site = newSite(b, kioskBox); k.site.name == "embedded" {

@@ -3,7 +3,6 @@ package crashtest
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -174,13 +173,4 @@ func (c *controller) pay(k *kiosk, id payment.ID, minor int64) {
 			next = time.Now().Add(100 * time.Millisecond)
 		}
 	}
-}
-
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"tillgate/internal/mosquitto"
 	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/link/linktest"
@@ -44,12 +45,6 @@ func TestKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills a real binary many times; run without -short")
 	}
-	mosquitto, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if mosquitto = "/usr/sbin/mosquitto"; !exists(mosquitto) {
-			t.Skip("mosquitto is not installed: apt-get install mosquitto")
-		}
-	}
 	binary := filepath.Join(t.TempDir(), "tillgate")
 	if out, err := exec.Command("go", "build", "-o", binary, "tillgate").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -64,7 +59,7 @@ func TestKilled(t *testing.T) {
 		}
 		t.Run(on.name, func(t *testing.T) {
 			t.Parallel()
-			killAndCompare(t, newKiosk(t, on, binary, mosquitto), n)
+			killAndCompare(t, newKiosk(t, on, binary), n)
 		})
 	}
 }
@@ -115,14 +110,14 @@ type kiosk struct {
 	log    *os.File
 }
 
-func newKiosk(t *testing.T, on subject, binary, mosquitto string) *kiosk {
+func newKiosk(t *testing.T, on subject, binary string) *kiosk {
 	dir := t.TempDir()
 	k := &kiosk{t: t, on: on, box: "kiosk-1", binary: binary, config: filepath.Join(dir, "tillgate.yaml")}
 	key := filepath.Join(dir, "key")
 	if err := os.WriteFile(key, []byte(k.on.key+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k.broker = startMosquitto(t, mosquitto, dir)
+	k.broker = mosquitto.Start(t).Address
 	address := k.terminal()
 	yaml := fmt.Sprintf(`box: %s
 data: %s
@@ -257,24 +252,6 @@ func (k *kiosk) tell(id payment.ID) {
 	_ = k.cmd.Process.Signal(syscall.SIGQUIT) // its goroutines go to the log
 	_ = k.cmd.Wait()
 	k.cmd = nil
-}
-
-func startMosquitto(t *testing.T, binary, dir string) (address string) {
-	address = freePort(t)
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf := filepath.Join(dir, "mosquitto.conf")
-	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(binary, "-c", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	return address
 }
 
 // audit compares what the controller heard with what the bank did.

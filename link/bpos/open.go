@@ -105,9 +105,6 @@ func (t *terminal) dial(ctx context.Context, c link.Config) (link.Conn, error) {
 		t.local = true
 		return startBridge(t.settings.Bridge, t.settings.Library, t.log)
 	}
-	if c.Dial == nil {
-		return nil, errors.New("the configuration has no way to open the address")
-	}
 	return c.Dial(ctx)
 }
 

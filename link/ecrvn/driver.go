@@ -74,9 +74,6 @@ func connect(ctx context.Context, c link.Config, s *Settings, log *slog.Logger) 
 	if stream.IsWeb(c.Address) {
 		return newWeb(c.Address, s, log)
 	}
-	if c.Dial == nil {
-		return nil, errors.New("the configuration has no way to open the address")
-	}
 	conn, err := c.Dial(ctx)
 	if err != nil {
 		return nil, err

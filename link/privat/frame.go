@@ -84,6 +84,3 @@ func (f *frames) fill() error {
 	}
 	return fmt.Errorf("reading frames: %w", io.ErrNoProgress)
 }
-
-// pending is how many bytes of an unfinished frame have been read.
-func (f *frames) pending() int { return len(f.buf) - f.at }

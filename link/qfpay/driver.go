@@ -108,9 +108,6 @@ func (t *terminal) connect(ctx context.Context, c link.Config, dial dialWeb) (er
 		t.line, err = newSingle(c, t.wire, &t.profile, dial, t.log)
 		return err
 	}
-	if c.Dial == nil {
-		return errors.New("the configuration has no way to open the address")
-	}
 	conn, err := c.Dial(ctx)
 	if err != nil {
 		return err

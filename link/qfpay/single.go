@@ -40,9 +40,6 @@ func newSingle(c link.Config, wire string, p *atomic.Pointer[profile], dial dial
 			return nil, err
 		}
 	}
-	if s.Dial == nil {
-		return nil, errors.New("the configuration has no way to open the address")
-	}
 	return s, nil
 }
 

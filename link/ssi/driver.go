@@ -92,11 +92,8 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 }
 
 func connect(ctx context.Context, c link.Config, s *Settings, log *slog.Logger) (line, error) {
-	if s.Wire == WireAuto && stream.IsWeb(c.Address) || s.Wire == WireHTTP && (stream.IsWeb(c.Address) || c.Dial == nil) {
+	if (s.Wire == WireAuto || s.Wire == WireHTTP) && stream.IsWeb(c.Address) {
 		return newWeb(c.Address)
-	}
-	if c.Dial == nil {
-		return nil, errors.New("the configuration has no way to open the address")
 	}
 	if s.Wire == WireHTTP {
 		return &web{stream.Calls{Dial: c.Dial}, "http://terminal/"}, nil

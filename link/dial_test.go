@@ -171,7 +171,7 @@ func TestDialSerial(t *testing.T) {
 	talk(t, c, terminal)
 
 	_, err = mustParse(t, "/dev/serial/by-id/nothing-there").Dial(t.Context())
-	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "no such port; ") {
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "no such port (") {
 		t.Errorf("error is %v, want no such port", err)
 	}
 }

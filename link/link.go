@@ -294,6 +294,11 @@ type Driver struct {
 	// Simulate makes a terminal of this protocol without hardware.
 	Simulate func(SimulatorConfig) (Simulator, error)
 
+	// KeySetting is the setting of a profile that names the file with a key which
+	// the terminal shares, and without which nobody can talk to it. "" where the
+	// protocol has none.
+	KeySetting string
+
 	// Notify is set on a protocol that tells us by itself what became of
 	// transactions. It may be there beside Open.
 	Notify *NotifyDriver
@@ -321,6 +326,7 @@ type SimulatorConfig struct {
 	Script   []string      // behaviours by name, one for each money command; the last one stays
 	Currency string        // "" is the driver's usual one
 	Pace     time.Duration // how long a customer takes at each stage; 0 is at once
+	KeyFile  string        // with [Driver.KeySetting]: the terminal's key, made if there is no such file; "" is the one that the protocol's document prints
 	Log      *slog.Logger  // nil discards
 }
 

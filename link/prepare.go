@@ -10,6 +10,14 @@ import (
 // wrong with them.
 type Profile interface{ Validate() error }
 
+// LocalProfile is a Profile that needs more at some addresses than at others:
+// ValidateAt says what else is wrong with it for a terminal there, as Validate
+// does. It reads no file.
+type LocalProfile interface {
+	Profile
+	ValidateAt(address string) error
+}
+
 // Prepare is the first step of a driver's Open: it fills what a configuration
 // leaves open, the protocol's usual currency and settings included, and checks the
 // settings. The log names the terminal from here on. Its error is an [Error], of

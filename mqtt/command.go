@@ -65,6 +65,9 @@ func needsSession(v payment.Verb) bool { _, ok := v.Operation(); return ok }
 // the envelope even then, so that the refusal finds its way.
 func decode(verb string, payload []byte) (Envelope, error) {
 	e := Envelope{Client: AnyClient}
+	if len(payload) <= MaxCommand {
+		e.address(payload)
+	}
 	e.Verb = payment.Verb(verb)
 	if !slices.Contains(payment.Verbs(), e.Verb) {
 		e.Verb = ""
@@ -76,7 +79,6 @@ func decode(verb string, payload []byte) (Envelope, error) {
 	if err := checkShape(payload); err != nil {
 		return e, payment.Refuse(payment.ReasonInvalid, "command: %v", err)
 	}
-	e.address(payload)
 	var in Envelope
 	d := json.NewDecoder(bytes.NewReader(payload))
 	d.DisallowUnknownFields()

@@ -101,6 +101,26 @@ func TestDocumentedSessionLine(t *testing.T) {
 	}
 }
 
+// Every word that a controller may send or be told is in the document.
+func TestDocumentedWords(t *testing.T) {
+	doc := manual(t)
+	n := 0
+	for file, kind := range map[string]string{"command.go": "Verb|ReplyStatus|PrintKind", "event.go": "EventType", "refusal.go": "Reason", "outcome.go": "Result", "record.go": "State"} {
+		source, err := os.ReadFile(filepath.Join("..", "internal", "payment", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^\t\w+ +(?:`+kind+`) += "([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
+			if n++; !strings.Contains(doc, "`"+m[1]+"`") {
+				t.Errorf("%s of %s is not documented", m[1], file)
+			}
+		}
+	}
+	if n < 80 {
+		t.Errorf("%d words found", n)
+	}
+}
+
 func manual(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "docs", "mqtt.md"))

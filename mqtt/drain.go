@@ -102,7 +102,7 @@ func (s *session) replay(e Envelope) {
 		to = last
 	}
 	if from > to {
-		s.reply(e, payment.Refused(e.Command, payment.Refuse(payment.ReasonNotFound, "there are no events %d to %d; the newest is %d", e.From, e.To, last)))
+		s.reply(e, payment.Refused(e.Command, payment.Refuse(payment.ReasonNotFound, "there is no event %d that could come again up to %d; the newest is %d", from, to, last)))
 		return
 	}
 	to = min(to, from+MaxReplay-1)

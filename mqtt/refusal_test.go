@@ -85,8 +85,10 @@ func TestRefusalIsAddressed(t *testing.T) {
 	e, _ := run(t, options(s, newHouse()))
 	connected(t, e)
 	k := control(t, s, "reply/+")
-	if r := k.ask("purchase", "till-2", `{"id":"p-77","client":"till-2","request_id":"r-1","oops":true}`); r.ID != "p-77" || r.RequestID != "r-1" {
-		t.Errorf("reply is %+v", r)
+	for verb, wrong := range map[string]string{"purchase": `"oops":true`, "refund": `"Amount":1`, "reversal": `"ttl_ms":1,"ttl_ms":2`, "lookup": `"a":{"b":{"c":{"d":{}}}}`, "no-such-verb": `"by":"me"`} {
+		if r := k.ask(verb, "till-2", `{"id":"p-77","client":"till-2","request_id":"r-1",`+wrong+`}`); r.ID != "p-77" || r.RequestID != "r-1" || r.Reason != payment.ReasonInvalid {
+			t.Errorf("%s: reply is %+v", wrong, r)
+		}
 	}
 }
 

@@ -112,7 +112,7 @@ func openError(name, path string, err error) error {
 	err = errno(err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
-		return fmt.Errorf("open %s: no such port; %s: %w", at, present(), notExist(err))
+		return fmt.Errorf("open %s: no such port (%w); %s", at, notExist(err), present())
 	case errors.Is(err, errNotSerial):
 		return fmt.Errorf("open %s: %w; %s", at, err, present())
 	case errors.Is(err, fs.ErrPermission):

@@ -75,8 +75,8 @@ func TestOpenRefusals(t *testing.T) {
 		"fifo":    "this is not a serial port",
 		"null":    "null (/dev/null): this is not a serial port",
 		".":       "this is not a serial port",
-		"broken":  "no such port; ",
-		"missing": "no such port; ",
+		"broken":  "no such port (no such file or directory); ",
+		"missing": "no such port (no such file or directory); ",
 	} {
 		_, err := Open(Options{Path: filepath.Join(root, name)})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -105,7 +105,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"/private", unix.EACCES, "its mode is -rw-------: let a group open it", fs.ErrPermission},
 		{"/tty", unix.EBUSY, "in use by a process of another user", ErrInUse},
 		{"/tty", unix.EWOULDBLOCK, "in use by a process of another user", ErrInUse},
-		{"/tty", unix.ENODEV, "no such port; ", fs.ErrNotExist}, // a node whose device is gone
+		{"/tty", unix.ENODEV, "no such port (file does not exist (no such device)); ", fs.ErrNotExist}, // a node whose device is gone
 		{"/tty", unix.EIO, "input/output error", unix.EIO},
 	} {
 		err := openError("/dev/serial/by-id/x", root+c.path, &os.PathError{Op: "open", Path: "x", Err: c.err})

@@ -147,7 +147,16 @@ func (p *pauseCmd) Run(a *app) error {
 	return a.simple(payment.Command{Verb: payment.VerbPause, Request: payment.Request{Terminal: p.Terminal}, By: who(p.By), Reason: p.Reason}, p.JSON)
 }
 
-type resumeCmd pauseCmd
+type resumeCmd struct {
+	Terminal string `help:"Terminal that sells again. Default: all." placeholder:"NAME"`
+	By       string `help:"Who wants it. Default: the user who is logged in." placeholder:"NAME"`
+	Reason   string `help:"Why." placeholder:"TEXT"`
+	JSON     bool   `name:"json" help:"Print the reply as JSON."`
+}
+
+func (resumeCmd) Help() string {
+	return `    tillgate resume --terminal front --reason "new paper"`
+}
 
 func (p *resumeCmd) Run(a *app) error {
 	return a.simple(payment.Command{Verb: payment.VerbResume, Request: payment.Request{Terminal: p.Terminal}, By: who(p.By), Reason: p.Reason}, p.JSON)

@@ -60,12 +60,48 @@ func ptyCable(ctx context.Context, name string, sim link.Simulator, log *slog.Lo
 		if plugged != nil {
 			plugged(device)
 		}
-		if err := sim.Serve(ctx, master); err != nil && !errors.Is(err, unix.EIO) {
+		end, err := again(master)
+		if err != nil {
+			master.Close()
+			return err
+		}
+		if err := sim.Serve(ctx, end); err != nil && !errors.Is(err, unix.EIO) {
 			log.Warn("simulated cable broke", "device", device, "err", err)
 		}
+		linger(ctx, master)
 		master.Close()
 	}
 	return nil
+}
+
+// again is the same end under a descriptor of its own: the line ends when both are
+// closed.
+func again(end *os.File) (*os.File, error) {
+	raw, err := end.SyscallConn() // Fd would make it blocking
+	if err != nil {
+		return nil, err
+	}
+	fd := -1
+	if err := raw.Control(func(first uintptr) { fd, err = unix.FcntlInt(first, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("use %s twice: %w", end.Name(), err)
+	}
+	return os.NewFile(uintptr(fd), end.Name()), nil
+}
+
+// hearing is how long a pseudo-terminal stays after the last word on it: with its
+// end goes what was not read yet, which no real cable takes back.
+const hearing = 250 * time.Millisecond
+
+// linger waits until the other side has closed its end, or had time to read.
+func linger(ctx context.Context, master *os.File) {
+	if master.SetReadDeadline(time.Now().Add(hearing)) != nil {
+		return
+	}
+	defer context.AfterFunc(ctx, func() { _ = master.SetReadDeadline(time.Now()) })()
+	_, _ = io.Copy(io.Discard, master)
 }
 
 // point makes name a symbolic link to device, in one step.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tillgate/internal/config"
+	"tillgate/link"
 )
 
 type configCmd struct {
@@ -32,8 +33,13 @@ func (c *checkCmd) Run(a *app) error {
 	}
 	conf, err := config.Load(c.File, a.drivers)
 	problems, known := errors.AsType[config.Problems](err)
-	if err != nil && !known {
+	switch {
+	case err != nil && !known && !c.JSON:
 		return err
+	case err != nil && !known:
+		problems = config.Problems{{File: c.File, Text: err.Error()}}
+	case err == nil:
+		problems = append(conf.Absent, unopened(conf)...)
 	}
 	if c.JSON {
 		if problems == nil {
@@ -60,6 +66,16 @@ func (c *checkCmd) Run(a *app) error {
 		fmt.Fprintf(a.Out, "%s: good. Box %s, terminals: %s\n", c.File, conf.Box, strings.Join(terminals, ", "))
 	}
 	return nil
+}
+
+// unopened are the senders with whose settings nobody could listen.
+func unopened(c config.Config) (all config.Problems) {
+	for i, s := range c.Notify.Senders {
+		if _, err := s.Spec.Notify.Open(link.NotifyConfig{Name: s.Name, Currency: s.Currency, Settings: s.Settings}); err != nil {
+			all = append(all, config.Problem{File: c.File, Path: fmt.Sprintf("notify.senders[%d].profile", i), Text: err.Error()})
+		}
+	}
+	return all
 }
 
 // place is where a terminal is, and how its line will be set.

@@ -118,6 +118,9 @@ func (a *app) checkConfig(say func(finding)) (config.Config, bool) {
 		f.Next = "tillgate config check " + a.table.Config
 	case err != nil:
 		f.Level, f.Found, f.Next = bad, err.Error(), "run doctor as a user who may read it, or with sudo"
+	case len(c.Absent) > 0:
+		f.Level, f.Found = bad, c.Absent[0].String()
+		f.Next = "put it there; the gateway runs meanwhile, and this terminal does not sell"
 	default:
 		f.Found = fmt.Sprintf("good: box %s, %s", c.Box, plural(len(c.Terminals), "terminal"))
 	}

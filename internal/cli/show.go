@@ -55,7 +55,7 @@ func sentence(r payment.Record) string {
 	if amount.IsZero() {
 		amount = r.Amount
 	}
-	s := standing(r) + " " + amount.String()
+	s := strings.TrimSpace(standing(r) + " " + amount.String()) // a reconciliation has none
 	if r.Operation != payment.Purchase {
 		s = string(r.Operation) + " " + s
 	}

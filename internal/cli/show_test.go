@@ -59,8 +59,11 @@ func TestSentence(t *testing.T) {
 	declined.Outcome = payment.Outcome{Result: payment.Declined, Response: "51", Vendor: payment.VendorCode{Code: "E5", Text: "no\x1b[2J money"}, Text: "declined by the bank"}
 	doubtful := record()
 	doubtful.State, doubtful.Outcome, doubtful.Operation, doubtful.Test = payment.StateInDoubt, payment.Outcome{}, payment.Refund, true
+	closed := payment.Record{State: payment.StateFinal, Outcome: payment.Outcome{Result: payment.Approved, Reference: payment.Reference{Receipt: "000000"}}}
+	closed.Operation = payment.Reconciliation
 	for want, r := range map[string]payment.Record{
-		"approved 10.50 HKD": record(),
+		"reconciliation approved (receipt 000000)": closed,
+		"approved 10.50 HKD":                       record(),
 		"declined 10.50 HKD (bank says 51, terminal says E5 no [2J money): declined by the bank": declined,
 		"refund in-doubt 10.50 HKD (simulated)":                                                  doubtful,
 	} {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,7 @@ type simCmd struct {
 	Link     string        `help:"With --pty: name of the link to the device. Default: a new one in the temporary folder." placeholder:"PATH"`
 	Script   []string      `help:"What happens to each money command, the last one stays: approve, decline:51, lost-answer ... See the protocol's page in docs." placeholder:"BEHAVIOUR,..."`
 	Ledger   string        `help:"File that keeps the simulated bank's ledger. Default: memory." placeholder:"FILE"`
+	KeyFile  string        `name:"key-file" help:"File with the key of a terminal that has one, as of qfpay; made if it is not there. Default: beside the ledger, else in the temporary folder." placeholder:"FILE"`
 	Currency string        `help:"Currency of the terminal. Default: the usual one of the protocol." placeholder:"CODE"`
 	Pace     time.Duration `default:"1s" help:"How long the customer takes at each stage." placeholder:"TIME"`
 	Verbose  bool          `short:"v" help:"Tell more."`
@@ -73,7 +75,12 @@ func (s *simCmd) Run(a *app) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level}))
-	sim, err := driver.Simulate(link.SimulatorConfig{Ledger: s.Ledger, Script: s.Script, Currency: s.Currency, Pace: s.Pace, Log: log})
+	forget, err := s.key(driver)
+	if err != nil {
+		return err
+	}
+	defer forget()
+	sim, err := driver.Simulate(link.SimulatorConfig{Ledger: s.Ledger, Script: s.Script, Currency: s.Currency, Pace: s.Pace, KeyFile: s.KeyFile, Log: log})
 	if err != nil {
 		return err
 	}
@@ -90,18 +97,18 @@ func (s *simCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		s.advertise(a, driver.Currency, "tcp://"+l.Addr().String())
+		s.advertise(a, driver, "tcp://"+l.Addr().String())
 		return tcpCable(ctx, l, sim, log)
 	}
 	h, ok := sim.(http.Handler)
 	if !ok {
-		return fmt.Errorf("the protocol %s has no web service", driver.Name)
+		return &exit{exitUsage, fmt.Sprintf("the protocol %s has no web service: take --pty, --tcp ADDRESS or --usbip", driver.Name)}
 	}
 	l, err := net.Listen("tcp", s.HTTP)
 	if err != nil {
 		return err
 	}
-	s.advertise(a, driver.Currency, "http://"+l.Addr().String())
+	s.advertise(a, driver, "http://"+l.Addr().String())
 	return webCable(ctx, l, h)
 }
 
@@ -123,22 +130,45 @@ func (s *simCmd) onPTY(ctx context.Context, a *app, driver link.Driver, sim link
 	return ptyCable(ctx, name, sim, log, func(device string) {
 		log.Debug("plugged in", "device", device)
 		if first {
-			s.advertise(a, driver.Currency, "serial://"+name)
+			s.advertise(a, driver, "serial://"+name)
 			first = false
 		}
 	})
 }
 
-// advertise prints what to paste into a configuration.
-func (s *simCmd) advertise(a *app, usual, address string) {
-	currency := s.Currency
-	if currency == "" {
-		currency = usual
+// key says where the terminal's key is, if the protocol has one, and forgets it
+// at the end if nobody said where it shall stay.
+func (s *simCmd) key(driver link.Driver) (forget func(), err error) {
+	forget = func() {}
+	switch {
+	case driver.KeySetting == "" && s.KeyFile != "":
+		return nil, &exit{exitUsage, fmt.Sprintf("the protocol %s has no key: leave --key-file out", driver.Name)}
+	case driver.KeySetting == "":
+		return forget, nil
+	case s.KeyFile == "" && s.Ledger != "":
+		s.KeyFile = s.Ledger + ".key"
+	case s.KeyFile == "":
+		dir, err := os.MkdirTemp("", "tillgate-sim-")
+		if err != nil {
+			return nil, err
+		}
+		forget = func() { os.RemoveAll(dir) }
+		s.KeyFile = filepath.Join(dir, driver.Name+".key")
 	}
+	s.KeyFile, err = filepath.Abs(s.KeyFile)
+	return forget, err
+}
+
+// advertise prints what to paste into a configuration.
+func (s *simCmd) advertise(a *app, driver link.Driver, address string) {
 	script := "approve"
 	if len(s.Script) > 0 {
 		script = strings.Join(s.Script, ", ")
 	}
-	fmt.Fprintf(a.Out, "terminals:\n  - name: simulated\n    driver: %s\n    address: %s\n    currency: %s\n    max_amount: \"5000000\"\n", s.Driver, address, currency)
-	fmt.Fprintf(a.Err, "A simulated %s terminal (%s). Paste the lines above into a configuration; Ctrl-C ends it.\n", s.Driver, script)
+	lines := fmt.Sprintf("terminals:\n  - name: simulated\n    driver: %s\n    address: %s\n    currency: %s\n    max_amount: \"5000000\"\n", driver.Name, address, cmp.Or(s.Currency, driver.Currency))
+	if driver.KeySetting != "" {
+		lines += fmt.Sprintf("    profile:\n      %s: %q\n", driver.KeySetting, s.KeyFile)
+	}
+	fmt.Fprint(a.Out, lines) // at once: who waits for some has all
+	fmt.Fprintf(a.Err, "A simulated %s terminal (%s). Paste the lines above into a configuration; Ctrl-C ends it.\n", driver.Name, script)
 }

@@ -63,7 +63,7 @@ func (s *simCmd) onUSB(ctx context.Context, a *app, driver link.Driver, sim link
 		if err != nil {
 			return err
 		}
-		s.advertise(a, driver.Currency, s.address(d))
+		s.advertise(a, driver, s.address(d))
 		if err := d.Serve(ctx, cable, talk); err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (s *simCmd) onUSB(ctx context.Context, a *app, driver link.Driver, sim link
 	if err != nil {
 		return fmt.Errorf("wait for usbip attach: %w", err)
 	}
-	s.advertise(a, driver.Currency, s.address(d))
+	s.advertise(a, driver, s.address(d))
 	host, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		return err

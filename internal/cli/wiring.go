@@ -110,11 +110,14 @@ func (b *box) embed() error {
 	if err != nil {
 		return fmt.Errorf("embedded broker: %w", err)
 	}
+	file := m.PasswordFile
 	if b.kiosk = m.Password.Reveal(); b.kiosk == "" {
-		if b.kiosk, err = madePassword(filepath.Join(b.config.Data, "kiosk.password")); err != nil {
+		file = filepath.Join(b.config.Data, "kiosk.password")
+		if b.kiosk, err = madePassword(file); err != nil {
 			return fmt.Errorf("embedded broker: %w", err)
 		}
 	}
+	b.log.Info("embedded broker", "address", m.Address, "username", m.Username, "password_file", file)
 	// The journal is ours by now, so this is what a killed process left behind.
 	queue := filepath.Join(b.config.Runtime, "broker")
 	if err := errors.Join(os.RemoveAll(queue), os.Mkdir(queue, 0o700)); err != nil {

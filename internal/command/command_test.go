@@ -16,7 +16,12 @@ type table struct {
 
 	Pay  payTable  `cmd:"" group:"Money" help:"Charge a card."`
 	Book bookTable `cmd:"" group:"Box" help:"Look things up."`
+	Shop shopTable `cmd:"" group:"Box" help:"Keep a shop."`
 	Mute muteTable `cmd:"" hidden:"" help:"Nobody asks for this."`
+}
+
+type shopTable struct {
+	Open struct{} `cmd:"" help:"Open it."`
 }
 
 type common struct {
@@ -159,6 +164,9 @@ func TestFaults(t *testing.T) {
 	for line, want := range map[string][2]string{
 		"pya":                     {"prog", "pay"},
 		"mut":                     {"prog", `unknown command "mut"`},
+		"shop opn":                {"prog shop", `unknown command "opn", did you mean "open"?`},
+		"shop 7":                  {"prog shop", `unknown command "7"`},
+		"completion basch":        {"prog completion", `did you mean "bash"?`},
 		"book lst":                {"prog book", `did you mean "list"?`},
 		"book 7":                  {"prog book", `unexpected argument "7"`},
 		"pay":                     {"prog pay", `expected "<amount>"`},
@@ -196,6 +204,9 @@ func TestHelp(t *testing.T) {
 		"book show -h":      {"Usage: prog book show <id> ... [flags]", "--key FILE"},
 		"book -h":           {"list", "show"},
 		"completion bash":   {"bash completion V2 for prog"},
+		"completion":        {"Usage: prog completion <command> [flags]\n\nPrint a script", "  fish         Print the script for fish.\n"},
+		"completion zsh -h": {`    prog completion zsh > "${fpath[1]}/_prog"`, "Complete without descriptions."},
+		"shop":              {"Usage: prog shop <command> [flags]\n\nKeep a shop.", "open"},
 		"__complete book s": {"show\tShow."},
 	} {
 		_, called, out, err := parse(t, line)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Program is a table that was read. It is for one command line: what is parsed
@@ -38,7 +39,33 @@ func New(name, help string, table any, words map[string]string, out io.Writer, w
 	if err := b.read(p.root, reflect.ValueOf(table).Elem()); err != nil {
 		return nil, err
 	}
+	p.completion()
 	return p, nil
+}
+
+// completion is cobra's command that prints scripts for shells, told as the others
+// are.
+func (p *Program) completion() {
+	p.root.InitDefaultCompletionCmd()
+	for _, c := range p.root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Use, c.Short, c.Long = "completion <command> [flags]", "Print a script that completes commands in a shell.", ""
+		c.SuggestionsMinimumDistance = 2
+		onlyBelow(c)
+		where := map[string]string{
+			"bash":       " | sudo tee /etc/bash_completion.d/" + p.root.Name(),
+			"zsh":        ` > "${fpath[1]}/_` + p.root.Name() + `"`,
+			"fish":       " > ~/.config/fish/completions/" + p.root.Name() + ".fish",
+			"powershell": " >> $PROFILE",
+		}
+		for _, shell := range c.Commands() {
+			shell.Short = "Print the script for " + shell.Name() + "."
+			shell.Long = "A new shell has it.\n\n    " + shell.CommandPath() + where[shell.Name()]
+			shell.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = "Complete without descriptions." })
+		}
+	}
 }
 
 func (p *Program) command(name, help string) *cobra.Command {

@@ -39,6 +39,9 @@ func (b *builder) read(c *cobra.Command, s reflect.Value) error {
 	}
 	if below {
 		c.Use += " <command> [flags]"
+		if c.Run == nil { // none is meant where none is named
+			onlyBelow(c)
+		}
 		return nil
 	}
 	for _, a := range arguments {
@@ -108,7 +111,7 @@ func (b *builder) sub(c *cobra.Command, f reflect.StructField, target reflect.Va
 		c.Args = func(c *cobra.Command, typed []string) error {
 			if len(typed) > 0 { // a name that is nearly right is more likely than an argument
 				if near := c.SuggestionsFor(typed[0]); len(near) > 0 {
-					return fmt.Errorf("unknown command %q, did you mean %q?", typed[0], near[0])
+					return unknown(c, typed[0])
 				}
 			}
 			return child.Args(child, typed)
@@ -116,6 +119,26 @@ func (b *builder) sub(c *cobra.Command, f reflect.StructField, target reflect.Va
 		c.Flags().AddFlagSet(child.Flags())
 	}
 	return nil
+}
+
+// onlyBelow makes c one that is nothing without a command below it: alone it
+// explains itself, and it knows no other word. cobra would explain then, too, as
+// if all were well.
+func onlyBelow(c *cobra.Command) {
+	c.Args = func(c *cobra.Command, typed []string) error {
+		if len(typed) > 0 {
+			return unknown(c, typed[0])
+		}
+		return nil
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+}
+
+func unknown(c *cobra.Command, word string) error {
+	if near := c.SuggestionsFor(word); len(near) > 0 {
+		return fmt.Errorf("unknown command %q, did you mean %q?", word, near[0])
+	}
+	return fmt.Errorf("unknown command %q", word)
 }
 
 // value adds an argument or a flag; below as in fields.
@@ -136,6 +159,9 @@ func (b *builder) value(c *cobra.Command, f reflect.StructField, target reflect.
 	}
 	flag := flags.VarPF(v, name, tag("short"), b.help(f))
 	flag.Hidden, flag.DefValue = has("hidden"), v.initial
+	if strings.Contains(flag.Usage, "Default: ") {
+		flag.DefValue = "" // the text says it
+	}
 	if target.Kind() == reflect.Bool {
 		flag.NoOptDefVal = "true"
 	}

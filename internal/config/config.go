@@ -31,6 +31,10 @@ type Config struct {
 
 	// File is where it was read from, for errors and for doctor.
 	File string `yaml:"-"`
+
+	// Absent is what is wrong with the files that terminals need, such as a key.
+	// It is no reason not to start: the others sell, and the file may still come.
+	Absent Problems `yaml:"-"`
 }
 
 // Log says what is logged, and how.

@@ -227,8 +227,8 @@ func TestAllProblemsAtOnceInOrder(t *testing.T) {
 	for _, p := range ps {
 		lines = append(lines, p.Line)
 	}
-	if len(ps) != 7 { // name, address, currency, driver, color, box, clok
-		t.Errorf("got %d problems, want 7:\n%v", len(ps), err)
+	if len(ps) != 8 { // name, address, currency, max_amount, driver, color, box, clok
+		t.Errorf("got %d problems, want 8:\n%v", len(ps), err)
 	}
 	for i := 1; i < len(lines); i++ {
 		if lines[i] < lines[i-1] {

@@ -150,16 +150,20 @@ func (b *book) settings(at, driver string, fresh func() any, p Profile) any {
 		b.decodeProfile(at+".profile", p.node, settings)
 	}
 	if v, ok := settings.(interface{ Validate() error }); ok && !b.has(at+".profile") {
-		err := v.Validate()
-		if each, ok := errors.AsType[payment.Invalid](err); ok {
-			for _, p := range each {
-				b.add(at+".profile."+p.Field, "%s", p.Text)
-			}
-		} else if err != nil {
-			b.add(at+".profile", "%v", err)
-		}
+		b.complain(at+".profile", v.Validate())
 	}
 	return settings
+}
+
+// complain notes what a driver finds wrong with its settings.
+func (b *book) complain(path string, err error) {
+	if each, ok := errors.AsType[payment.Invalid](err); ok {
+		for _, p := range each {
+			b.add(path+"."+p.Field, "%s", p.Text)
+		}
+	} else if err != nil {
+		b.add(path, "%v", err)
+	}
 }
 
 func (b *book) decodeProfile(path string, node ast.Node, settings any) {

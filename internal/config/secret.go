@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
+	"strings"
 
 	"tillgate/internal/secretfile"
 )
@@ -19,6 +21,33 @@ func (b *book) files(c *Config, dir string) {
 		b.readable(at+".tls.ca_file", &d.TLS.CA, dir, false)
 		b.readable(at+".tls.cert_file", &d.TLS.Cert, dir, false)
 		b.readable(at+".tls.key_file", &d.TLS.Key, dir, true)
+	}
+	for i, s := range c.Notify.Senders {
+		b.filesOf(fmt.Sprintf("notify.senders[%d].profile", i), reflect.ValueOf(s.Settings))
+	}
+	absent := &book{file: b.file, lines: b.lines}
+	for i, t := range c.Terminals {
+		absent.filesOf(fmt.Sprintf("terminals[%d].profile", i), reflect.ValueOf(t.Settings))
+	}
+	c.Absent = absent.problems
+}
+
+// filesOf looks at the files that a driver's settings name by their whole path, in
+// keys that end in _file; those that end in key_file are private.
+func (b *book) filesOf(path string, settings reflect.Value) {
+	settings = reflect.Indirect(settings)
+	if settings.Kind() != reflect.Struct {
+		return
+	}
+	for i := range settings.NumField() {
+		key, _, _ := strings.Cut(settings.Type().Field(i).Tag.Get("yaml"), ",")
+		switch at, f := path+"."+key, settings.Field(i); {
+		case f.Kind() == reflect.Struct:
+			b.filesOf(at, f)
+		case f.Kind() == reflect.String && strings.HasSuffix(key, "_file") && filepath.IsAbs(f.String()):
+			name := f.String()
+			b.readable(at, &name, "", strings.HasSuffix(key, "key_file"))
+		}
 	}
 }
 

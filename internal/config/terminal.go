@@ -20,6 +20,7 @@ func (b *book) checkTerminals(c *Config, drivers []link.Driver) {
 	}
 	seen := map[string]int{}
 	real := ""
+	places := map[string]int{}
 	for i := range c.Terminals {
 		t := &c.Terminals[i]
 		at := fmt.Sprintf("terminals[%d]", i)
@@ -30,6 +31,7 @@ func (b *book) checkTerminals(c *Config, drivers []link.Driver) {
 		seen[t.Name] = i
 		b.checkDriver(at, t, drivers)
 		b.checkAddress(at+".address", t)
+		b.checkPlace(at, i, c.Terminals, places)
 		b.checkAmounts(at, t)
 		b.checkTimes(at, t, c.AllowSimulation)
 		b.checkRecovery(at+".recovery", t, c.AllowSimulation)
@@ -99,12 +101,37 @@ func (b *book) checkAddress(path string, t *Terminal) {
 	}
 }
 
+// checkPlace looks at a terminal's place beside those before it, and at what its
+// settings say of the place. Terminals may share one where they are one device,
+// with several merchants; then they speak one protocol.
+func (b *book) checkPlace(at string, i int, all []Terminal, places map[string]int) {
+	t := &all[i]
+	address, err := link.ParseAddress(t.Address)
+	if err != nil {
+		return
+	}
+	if v, ok := t.Settings.(link.LocalProfile); ok && !b.has(at+".profile") {
+		b.complain(at+".profile", v.ValidateAt(t.Address))
+	}
+	if address.Scheme() == "sim" {
+		return
+	}
+	if first, twice := places[address.Device()]; !twice {
+		places[address.Device()] = i
+	} else if all[first].Driver != t.Driver {
+		b.add(at+".address", "%s is where terminals[%d] (%s) is too, which speaks %s: one port has one terminal", quote(t.Address), first, quote(all[first].Name), quote(all[first].Driver))
+	}
+}
+
 func (b *book) checkAmounts(at string, t *Terminal) {
 	if _, ok := payment.Exponent(t.Currency); !ok {
 		if t.Currency == "" {
 			b.add(at+".currency", "is required: the ISO 4217 code the terminal works in, like VND")
 		} else {
 			b.add(at+".currency", "%s is not in ISO 4217", quote(t.Currency))
+		}
+		if t.MaxAmount == "" {
+			b.add(at+".max_amount", "is required: the largest amount that may ever be charged at once")
 		}
 		return
 	}

@@ -146,6 +146,9 @@ func (g *Gateway) knownRecord(c payment.Command, rec payment.Record) payment.Rep
 
 // control carries out the commands that start nothing new.
 func (g *Gateway) control(ctx context.Context, c payment.Command) (payment.Reply, error) {
+	if err := needsID(c); err != nil {
+		return payment.Reply{}, err
+	}
 	switch c.Verb {
 	case payment.VerbLookup:
 		return g.lookup(c)
@@ -167,6 +170,23 @@ func (g *Gateway) control(ctx context.Context, c payment.Command) (payment.Reply
 		return g.update(ctx, c)
 	}
 	return payment.Reply{}, payment.Invalid{{Field: "verb", Text: "is not known"}}
+}
+
+// needsID refuses a command about a payment that names none.
+func needsID(c payment.Command) error {
+	switch c.Verb {
+	case payment.VerbPrint:
+		if c.Print != payment.PrintReceipt && c.Print != "" {
+			return nil
+		}
+	case payment.VerbLookup, payment.VerbDispense, payment.VerbCommit, payment.VerbRollback, payment.VerbAbort, payment.VerbResolve:
+	default:
+		return nil
+	}
+	if c.ID == "" {
+		return payment.Invalid{{Field: "id", Text: "is required: that of the payment"}}
+	}
+	return nil
 }
 
 // question hands a command that starts no payment to the terminal's lane. The

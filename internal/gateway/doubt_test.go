@@ -79,6 +79,10 @@ func TestDoubtThatOnlyAPersonEnds(t *testing.T) {
 				if r := w.do(resolve); r.Status != payment.ReplyDone {
 					t.Fatalf("resolve: %+v", r)
 				}
+				resolve.Result = payment.Failed
+				if r := w.do(resolve); r.Reason != payment.ReasonState || r.Text != "payment A1 is approved: there is no doubt to end" {
+					t.Errorf("resolved again: %+v", r)
+				}
 				rec := w.result("A1", payment.Approved)
 				if rec.Resolution == nil || rec.Resolution.By != "an" || w.alerted(payment.AlertInDoubt) {
 					t.Errorf("resolution %+v", rec.Resolution)

@@ -74,7 +74,7 @@ func (l *lane) takeStock(d link.Diagnosis) {
 func (l *lane) accept(j job) {
 	was, _ := l.paired() // one that cannot be read is replaced
 	if l.stock == (payment.Inventory{}) {
-		j.refuse(payment.Refuse(payment.ReasonState, "terminal %s has not said what it is since the start: wait until it is online", l.cfg.Name))
+		j.refuse(payment.Refuse(payment.ReasonState, "terminal %s has not said what it is since the start: wait until it is online, unless its protocol does not tell", l.cfg.Name))
 		return
 	}
 	differs := l.stock.Differs(was.Accepted)

@@ -143,6 +143,18 @@ func TestQuestions(t *testing.T) {
 	})
 }
 
+// A command about a payment that names none is told so, and not that the payment
+// "" is not in the journal.
+func TestCommandsThatNameNoPayment(t *testing.T) {
+	bubble(t, []string{"approve"}, func(w *world) {
+		for _, verb := range []payment.Verb{payment.VerbLookup, payment.VerbDispense, payment.VerbCommit, payment.VerbRollback, payment.VerbAbort, payment.VerbResolve, payment.VerbPrint} {
+			if r := w.do(payment.Command{Verb: verb}); r.Reason != payment.ReasonInvalid || r.Text != "id is required: that of the payment" {
+				t.Errorf("%s: %+v", verb, r)
+			}
+		}
+	})
+}
+
 func TestPowersThatATerminalHasNot(t *testing.T) {
 	bubble(t, []string{"approve"}, func(w *world) {
 		for _, c := range []payment.Command{

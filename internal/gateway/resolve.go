@@ -57,6 +57,9 @@ func checkResolution(c payment.Command, rec payment.Record, l *lane) error {
 	if len(v) > 0 {
 		return v
 	}
+	if rec.State == payment.StateFinal && !rec.NeedsPerson() {
+		return payment.Refuse(payment.ReasonState, "payment %s is %s: there is no doubt to end", rec.ID, rec.Outcome.Result)
+	}
 	if l != nil && l.isRunning(rec.ID) {
 		return payment.Refuse(payment.ReasonBusy, "payment %s is at the terminal now: its answer decides", rec.ID)
 	}

@@ -189,7 +189,11 @@ func (l *lane) question(ctx context.Context, term link.Terminal, j job) error {
 func ask[T any](ctx context.Context, l *lane, term link.Terminal, j job, question func(context.Context, T) (any, error)) error {
 	able, ok := term.(T)
 	if !ok {
-		j.refuse(payment.Refuse(payment.ReasonUnsupported, "terminal %s: %s has no %s", l.cfg.Name, l.cfg.Driver.Title, j.cmd.Verb))
+		what := string(j.cmd.Verb)
+		if j.cmd.Verb == payment.VerbDiagnose && j.cmd.Host {
+			what = "question whether the bank is reached"
+		}
+		j.refuse(payment.Refuse(payment.ReasonUnsupported, "terminal %s: %s has no %s", l.cfg.Name, l.cfg.Driver.Title, what))
 		return nil
 	}
 	if !l.tryDevice() {

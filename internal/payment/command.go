@@ -112,7 +112,7 @@ const (
 
 // Reply answers a [Command].
 type Reply struct {
-	Verb    Verb        `json:"verb"`
+	Verb    Verb        `json:"verb,omitempty"` // "" where there is no such verb
 	ID      ID          `json:"id,omitempty"`
 	Status  ReplyStatus `json:"status"`
 	Known   bool        `json:"known,omitempty"` // the id had been accepted before; Payment tells how it stands

@@ -22,6 +22,9 @@ func check(settings any, r payment.Request) error {
 		if n := r.Original.Receipt; len(n) > maxText || strings.Trim(n, "0123456789") != "" {
 			return payment.Refuse(payment.ReasonInvalid, "original: a receipt number has at most %d digits", maxText)
 		}
+		if o := r.Original.Amount; !o.IsZero() && !r.Amount.IsZero() && r.Amount != o { // a void names no amount
+			return payment.Refuse(payment.ReasonInvalid, "amount: the terminal takes a payment back in full only, which is %s", o)
+		}
 	case payment.Reconciliation, payment.Lookup, payment.Diagnosis:
 	default:
 		return payment.Refuse(payment.ReasonUnsupported, "operation: the terminal's protocol has none of this kind")

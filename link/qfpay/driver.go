@@ -30,6 +30,7 @@ func Driver() link.Driver {
 		Explain:    Explain,
 		Currency:   "HKD",
 		Simulate:   func(c link.SimulatorConfig) (link.Simulator, error) { return NewSimulator(c) },
+		KeySetting: "key_file",
 		Notify:     notifyDriver(),
 	}
 }
@@ -77,7 +78,7 @@ func open(ctx context.Context, c link.Config, dial dialWeb) (link.Terminal, erro
 		return nil, err
 	}
 	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log}
-	t.simulated = c.Address == "" || strings.HasPrefix(c.Address, "sim:")
+	t.simulated = simulated(c.Address)
 	err = t.reload()
 	if err == nil {
 		err = t.connect(ctx, c, dial)

@@ -53,13 +53,13 @@ func (p *profile) identity() string {
 func load(s *Settings, simulated bool) (*profile, error) {
 	if s.KeyFile == "" {
 		if !simulated {
-			return nil, errors.New("key_file is required: the terminal's own POS-KEY")
+			return nil, errors.New("key_file " + needKey)
 		}
 		return newProfile(s, posKey{defaultKey})
 	}
 	k, err := readKey(s.KeyFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("key_file: %w", err)
 	}
 	if strings.EqualFold(k.text, defaultKey) && !simulated {
 		return nil, errors.New("key_file has the key that is printed in the document: reset the POS-KEY on the terminal (Haojin app, My, Settings, POS key)")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"tillgate/internal/payment"
@@ -164,6 +165,20 @@ func (s *Settings) Validate() error {
 	}
 	return v
 }
+
+// ValidateAt asks for the key, which a simulated terminal alone can be without.
+func (s *Settings) ValidateAt(address string) error {
+	if s.KeyFile == "" && !simulated(address) {
+		return payment.Invalid{{Field: "key_file", Text: needKey}}
+	}
+	return nil
+}
+
+// needKey says what is missing without a key.
+const needKey = "is required: a file with the terminal's own POS-KEY on one line (Haojin app, My, Settings, POS key)"
+
+// simulated says whether nobody can be charged at an address.
+func simulated(address string) bool { return address == "" || strings.HasPrefix(address, "sim:") }
 
 func seconds(d, most time.Duration) bool { return d >= 0 && d <= most && d%time.Second == 0 }
 

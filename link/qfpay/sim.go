@@ -1,8 +1,14 @@
 package qfpay
 
 import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -68,14 +74,37 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	key := posKey{defaultKey}
-	if s.mood.key != "" {
-		key.text = s.mood.key
+	key, err := simKey(c.KeyFile, s.mood.key)
+	if err == nil {
+		s.profiles, err = readings(key)
 	}
-	if s.profiles, err = readings(key); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("simulator qfpay: %w", err)
 	}
 	return s, nil
+}
+
+// simKey is the key of a terminal: the script's, else that of the file, else the
+// printed one. A file that is not there is made, with the script's key or a new one.
+func simKey(file, scripted string) (posKey, error) {
+	if file == "" {
+		return posKey{cmp.Or(scripted, defaultKey)}, nil
+	}
+	fresh := make([]byte, keyLength/2)
+	rand.Read(fresh)
+	made := cmp.Or(scripted, hex.EncodeToString(fresh))
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		if scripted != "" {
+			return posKey{scripted}, nil
+		}
+		return readKey(file)
+	}
+	if err != nil {
+		return posKey{}, err
+	}
+	_, err = f.WriteString(made + "\n")
+	return posKey{made}, errors.Join(err, f.Close())
 }
 
 // readings are the ways in which a key can be meant.

@@ -51,24 +51,13 @@ func simulate(t *testing.T, as *syscall.Credential, args ...string) (lines strin
 	return out.String(), said
 }
 
-// withKey are the printed lines and the key of the terminal, as the page of the
-// protocol has it.
-func withKey(t *testing.T, lines string) string {
-	t.Helper()
-	key := filepath.Join(t.TempDir(), "pos.key")
-	if err := os.WriteFile(key, []byte(posKey+"\n"), 0o640); err != nil {
-		t.Fatal(err)
-	}
-	return lines + "    profile: {key_file: " + key + "}\n"
-}
-
 // What docs/hardware.md tells anybody with a laptop to do.
 func TestSimulatorCommand(t *testing.T) {
 	inMachine(t)
 	dir := t.TempDir()
 	ledger := filepath.Join(dir, "bank.json")
-	lines, _ := simulate(t, nil, "qfpay", "--usbip", "--attach", "--usb-as", "bulk", "--usb-id", "1209:0031", "--script", "approve+key:"+posKey, "--pace", "100ms", "--ledger", ledger)
-	b := startWith(t, withKey(t, lines))
+	lines, _ := simulate(t, nil, "qfpay", "--usbip", "--attach", "--usb-as", "bulk", "--usb-id", "1209:0031", "--pace", "100ms", "--ledger", ledger)
+	b := startWith(t, lines)
 	if charged := b.paySimulated(t, "attached", "12.34", ledger); charged != 1 {
 		t.Errorf("the bank of the terminal that was attached charged %d times, want once", charged)
 	}
@@ -99,13 +88,13 @@ func TestSimulatorCommandOfAnOrdinaryUser(t *testing.T) {
 	}
 	ledger := filepath.Join(dir, "bank.json")
 	address := freeAddress(t)
-	lines, said := simulate(t, ordinary, "qfpay", "--usbip", "--listen", address, "--usb-as", "bulk", "--usb-id", "1209:0032", "--script", "approve+key:"+posKey, "--pace", "100ms", "--ledger", ledger)
+	lines, said := simulate(t, ordinary, "qfpay", "--usbip", "--listen", address, "--usb-as", "bulk", "--usb-id", "1209:0032", "--pace", "100ms", "--ledger", ledger)
 	_, port, _ := net.SplitHostPort(address)
 	await(t, "the command to attach it", func() bool {
 		return strings.Contains(said.String(), "sudo usbip --tcp-port "+port+" attach --remote 127.0.0.1 --busid "+usbip.BusID)
 	})
 	attachFrom(t, address)
-	b := startWith(t, withKey(t, lines))
+	b := startWith(t, lines)
 	if charged := b.paySimulated(t, "served", "12.34", ledger); charged != 1 {
 		t.Errorf("the bank of the terminal that was served charged %d times, want once", charged)
 	}

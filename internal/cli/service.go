@@ -72,6 +72,8 @@ func (s *service) Start(ctx context.Context) error {
 	return systemctl(ctx, "--no-block", "start", unit)
 }
 
+var errNoSystemd = fmt.Errorf("%w: this box has no systemctl", exec.ErrNotFound)
+
 func systemctl(ctx context.Context, args ...string) error {
 	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {

@@ -75,7 +75,7 @@ var rooms = []room{
 		why: "drivers and lanes stand on it: it knows no driver, no lane, no journal"},
 	{name: "link/frame",
 		why: "framings are bytes in and bytes out, for every protocol"},
-	{name: "link/stream", inside: []string{"link"},
+	{name: "link/stream", inside: []string{"link", "link/frame"},
 		why: "reading all the time knows no protocol"},
 	{name: "link/drivers", inside: []string{"link", "link/*"},
 		why: "the list of drivers is the list and no more"},

@@ -3,10 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -61,7 +59,7 @@ func (a *app) updater() (*firmware.Updater, error) {
 	if self, err := os.Executable(); err != nil || filepath.Dir(self) != f.Base {
 		v, err := versionOf(a.ctx, filepath.Join(f.Base, firmware.Program))
 		if err != nil {
-			return nil, fmt.Errorf("ask the packaged program for its version: %w: install the package again", err)
+			return nil, fmt.Errorf("ask the packaged program for its version: %w: updates are for a box with the Debian package or the image: install the package (again)", err)
 		}
 		packaged.Version, packaged.Journal = firmware.Version(v.Version), v.Journal
 	}
@@ -228,140 +226,3 @@ func (c *fwRollbackCmd) Run(a *app) error {
 	}
 	return a.installed(r, false, err)
 }
-
-type fwBootCmd struct{}
-
-func (fwBootCmd) Run(a *app) error {
-	u, err := a.updater()
-	if err != nil {
-		return err
-	}
-	return u.Boot()
-}
-
-type fwPackagedCmd struct{}
-
-func (fwPackagedCmd) Run(a *app) error {
-	u, err := a.updater()
-	if err != nil {
-		return err
-	}
-	return u.AdoptPackaged()
-}
-
-type fwApplyCmd struct {
-	Inbox []string `help:"Folders where an update is asked for." default:"/var/lib/tillgate/firmware,/var/lib/tillgate-firmware/stick" placeholder:"DIR"`
-}
-
-// Run goes on with what was cut off, then installs what is asked for. A request
-// is taken away before its bundle is looked at: one that breaks the updater
-// does so once.
-func (c *fwApplyCmd) Run(a *app) error {
-	u, err := a.updater()
-	if err != nil {
-		return err
-	}
-	if r, err := u.Apply(a.ctx); err != nil || r.Outcome == firmware.Restarting {
-		return err
-	}
-	for _, dir := range c.Inbox {
-		bundle, err := takeRequest(dir)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read the request for an update: %w", err)
-		}
-		r, err := u.Install(a.ctx, bundle)
-		bundle.Close()
-		fmt.Fprintf(a.Err, "%s %s %s\n", r.Version, r.Outcome, r.Text)
-		if err != nil && r.Outcome == "" {
-			return err
-		}
-	}
-	return nil
-}
-
-// takeRequest opens the bundle that is asked for. The folder is another
-// user's: no link leads out of it, and nothing but a file is opened.
-func takeRequest(dir string) (io.ReadCloser, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	info, err := root.Lstat(firmware.RequestFile)
-	if err != nil {
-		return nil, err
-	}
-	text := make([]byte, min(info.Size(), 256))
-	err = errors.New("it is no plain file")
-	if info.Mode().IsRegular() {
-		text, err = root.ReadFile(firmware.RequestFile)
-	}
-	if rerr := root.Remove(firmware.RequestFile); err != nil || rerr != nil {
-		return nil, errors.Join(err, rerr)
-	}
-	name := strings.TrimSpace(string(text[:min(len(text), 256)]))
-	if info, err := root.Lstat(name); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%.80q is no bundle there", name)
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return f, root.Remove(name) // it may be large, and is read through f
-}
-
-// stick finds the newest bundle on a mounted stick that a trusted key has
-// signed for this machine.
-func (a *app) stick(dirs []string) (string, error) {
-	if len(dirs) == 0 {
-		for _, pattern := range []string{"/media/*", "/media/*/*", "/run/media/*/*", "/mnt", "/mnt/*"} {
-			found, _ := filepath.Glob(pattern) // the patterns are good
-			dirs = append(dirs, found...)
-		}
-	}
-	keys, err := (&firmware.Updater{Dir: a.table.Firmware.Dir, Keys: a.table.Firmware.Keys}).TrustedKeys()
-	if err != nil {
-		return "", err
-	}
-	own, err := machine()
-	if err != nil {
-		return "", err
-	}
-	best, version, seen := "", firmware.Version(""), 0
-	for _, dir := range dirs {
-		files, _ := filepath.Glob(filepath.Join(dir, "*.bundle"))
-		for _, file := range files {
-			seen++
-			m, err := headOf(file, keys)
-			if err != nil {
-				fmt.Fprintf(a.Err, "%s: %v\n", file, err)
-				continue
-			}
-			if m.Fits(own) && (best == "" || m.Version.Compare(version) > 0) {
-				best, version = file, m.Version
-			}
-		}
-	}
-	if best == "" {
-		return "", fmt.Errorf("look for a bundle on a USB stick: %d *.bundle found in %s, none is signed by a trusted key and for %s; mount the stick, or name the file", seen, strings.Join(dirs, ", "), own)
-	}
-	return best, nil
-}
-
-func headOf(file string, keys firmware.Keys) (firmware.Manifest, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return firmware.Manifest{}, err
-	}
-	defer f.Close()
-	b, err := firmware.Open(f, keys)
-	if err != nil {
-		return firmware.Manifest{}, err
-	}
-	return b.Manifest, nil
-}
-
-var errNoSystemd = fmt.Errorf("%w: this box has no systemctl", exec.ErrNotFound)

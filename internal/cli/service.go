@@ -72,13 +72,15 @@ func (s *service) Start(ctx context.Context) error {
 	return systemctl(ctx, "--no-block", "start", unit)
 }
 
+var errNoSystemd = fmt.Errorf("%w: this box has no systemctl", exec.ErrNotFound)
+
 func systemctl(ctx context.Context, args ...string) error {
 	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
 		return errNoSystemd
 	}
 	if err != nil {
-		return fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, strings.Join(strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' }), "; "))
 	}
 	return nil
 }

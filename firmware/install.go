@@ -83,7 +83,7 @@ func (u *Updater) admit(s State, m Manifest) error {
 	case c == 0:
 		return fmt.Errorf("%s is what runs already", m.Version)
 	case c < 0 && !slices.Contains(m.Replaces, now.Version):
-		return fmt.Errorf("%s is older than %s, which runs; a rollback has to be signed with `replaces: %s`", m.Version, now.Version, now.Version)
+		return fmt.Errorf("%s is older than %s, which runs; go back with `tillgate firmware rollback`, or sign it with --replaces %s", m.Version, now.Version, now.Version)
 	}
 	// A version goes on with journals of its own format and of the next one.
 	if m.Journal > now.Journal+1 || m.Journal < now.Journal-1 {

@@ -80,7 +80,12 @@ func (u *Updater) defaults() {
 func (u *Updater) lock() (unlock func(), err error) {
 	u.defaults()
 	f, err := os.OpenFile(filepath.Join(u.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("lock the updater: %w: the package makes that folder: install it, or name another one", err)
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("lock the updater: %w: it is root's to do", err)
+	case err != nil:
 		return nil, fmt.Errorf("lock the updater: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {

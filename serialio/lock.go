@@ -63,6 +63,9 @@ func inUse(path string) error {
 	if len(holders) == 0 {
 		return fmt.Errorf("%w by a process of another user: stop it", ErrInUse)
 	}
+	if len(holders) == 1 && holders[0].PID == os.Getpid() {
+		return fmt.Errorf("%w by this process: another terminal of its configuration is on it, and one port has one terminal", ErrInUse)
+	}
 	var names []string
 	for _, h := range holders {
 		names = append(names, h.String())

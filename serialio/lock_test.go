@@ -30,7 +30,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	if got := readFull(t, p, 2); string(got) != "ok" {
 		t.Errorf("read %q", got)
 	}
-	if _, err := Open(Options{Path: name}); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "this process") {
+	if _, err := Open(Options{Path: name}); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "this process: another terminal of its configuration") {
 		t.Errorf("second open in this process gave %v, want ErrInUse by this process", err)
 	}
 }

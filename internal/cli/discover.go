@@ -61,17 +61,44 @@ func (d *discoverCmd) summary(a *app, found []discover.Found) {
 		fmt.Fprintln(a.Out, "No serial port and no USB device that may be a terminal. Is the cable in, and the terminal on?\nSome are in a charging or HID mode until their menu says COM, CDC or ECR. To see all devices: tillgate discover --all")
 		return
 	}
-	best := found[0]
-	fmt.Fprintf(a.Out, `
-Lines for the configuration:
+	fmt.Fprint(a.Out, "\nLines for the configuration:\n\n", lines(a.drivers, found[0].Address))
+}
 
-terminals:
+// lines are those of a configuration for a terminal at an address. Who drives it is
+// not known: they are good as they stand, and say what goes with each driver.
+func lines(all []link.Driver, address string) string {
+	text := fmt.Sprintf(`terminals:
   - name: front
     driver: %s   # what the terminal speaks: %s
     address: %s%s
-    currency: VND
+    currency: %s   # what it works in; usual: %s
     max_amount: "5000000"
-`, a.drivers[0].Name, strings.Join(protocols(a.drivers), ", "), best.Address, speedsOf(a.drivers, best.Address))
+`, all[0].Name, strings.Join(protocols(all), ", "), address, speedsOf(all, address), all[0].Currency, currenciesOf(all))
+	for _, d := range all {
+		if d.KeySetting != "" {
+			text += fmt.Sprintf("    #profile: {%s: /etc/tillgate/front.key}   # with %s\n", d.KeySetting, d.Name)
+		}
+	}
+	return text
+}
+
+// currenciesOf says which currency is usual for which driver.
+func currenciesOf(all []link.Driver) string {
+	by := map[string][]string{}
+	for _, d := range all {
+		if d.Open != nil {
+			by[d.Currency] = append(by[d.Currency], d.Name)
+		}
+	}
+	return each(by)
+}
+
+func each(by map[string][]string) string {
+	var said []string
+	for _, what := range slices.Sorted(maps.Keys(by)) {
+		said = append(said, what+" for "+strings.Join(by[what], ", "))
+	}
+	return strings.Join(said, "; ")
 }
 
 // protocols names the drivers of terminals.
@@ -92,14 +119,10 @@ func speedsOf(all []link.Driver, address string) string {
 			by[a.Line()] = append(by[a.Line()], d.Name)
 		}
 	}
-	var said []string
-	for _, line := range slices.Sorted(maps.Keys(by)) {
-		said = append(said, line+" for "+strings.Join(by[line], ", "))
-	}
-	if len(said) == 0 {
+	if len(by) == 0 {
 		return ""
 	}
-	return "   # " + strings.Join(said, "; ") + "; for another speed: ?baud="
+	return "   # " + each(by) + "; for another speed: ?baud="
 }
 
 // show prints one.

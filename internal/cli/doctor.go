@@ -90,7 +90,7 @@ func (a *app) examine(say func(finding), probe bool) {
 	for _, t := range c.Terminals {
 		a.checkTerminal(say, t, running, probe)
 	}
-	a.checkBrokers(say, c, client != nil)
+	a.checkBrokers(say, c, client)
 	checkNotify(say, c, client != nil)
 }
 
@@ -212,12 +212,26 @@ func (a *app) checkGateway(say func(finding), c *control.Client) map[string]paym
 	return found
 }
 
-func (a *app) checkBrokers(say func(finding), c config.Config, isRunning bool) {
-	if c.Local() && isRunning {
-		say(reach(a.ctx, "embedded broker", "mqtt://"+c.MQTT.Broker.Address))
+func (a *app) checkBrokers(say func(finding), c config.Config, client *control.Client) {
+	var connected map[string]bool
+	if client != nil {
+		if h, err := client.Health(a.ctx); err == nil {
+			connected = h.Destinations
+		}
+	}
+	check := func(name, title, url string) {
+		f := reach(a.ctx, title, url)
+		if is, known := connected[name]; known && !is && f.Level == good {
+			f.Level, f.Found = bad, "somebody listens, and the gateway is not connected"
+			f.Next = "another program on this port, the login, or rights at the broker: the gateway's log says which"
+		}
+		say(f)
+	}
+	if c.Local() && client != nil {
+		check(local, "embedded broker", "mqtt://"+c.MQTT.Broker.Address)
 	}
 	for _, d := range c.MQTT.Destinations {
-		say(reach(a.ctx, "broker "+d.Name, d.URL))
+		check(d.Name, "broker "+d.Name, d.URL)
 	}
 }
 

@@ -59,7 +59,7 @@ func (a *app) updater() (*firmware.Updater, error) {
 	if self, err := os.Executable(); err != nil || filepath.Dir(self) != f.Base {
 		v, err := versionOf(a.ctx, filepath.Join(f.Base, firmware.Program))
 		if err != nil {
-			return nil, fmt.Errorf("ask the packaged program for its version: %w: install the package again", err)
+			return nil, fmt.Errorf("ask the packaged program for its version: %w: updates are for a box with the Debian package or the image: install the package (again)", err)
 		}
 		packaged.Version, packaged.Journal = firmware.Version(v.Version), v.Journal
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -211,7 +210,7 @@ func (v *verifyCmd) Run(a *app) error {
 	if v.JSON {
 		err = asJSON(a.Out, k)
 	} else {
-		fmt.Fprintf(a.Out, "%d segments, %d payments (%d not over), %d events, %d bytes\n", k.Segments, k.Payments, k.Open, k.Events, k.Bytes)
+		fmt.Fprintf(a.Out, "%s, %s (%d not over), %s, %d bytes\n", plural(int(k.Segments), "segment"), plural(int(k.Payments), "payment"), k.Open, plural(int(k.Events), "event"), k.Bytes)
 		for _, f := range k.Faults {
 			fmt.Fprintf(a.Out, "segment %d: %s\n", f.Segment, payment.Printable(f.Text))
 		}
@@ -254,7 +253,7 @@ func (b *backupCmd) Run(a *app) error {
 // writeWhole makes a file that is complete or not there.
 func writeWhole(name string, write func(io.Writer) (int64, error)) (n int64, err error) {
 	if !missing(name) {
-		return 0, errors.New("there is a file of that name already")
+		return 0, fmt.Errorf("write %s: there is a file of that name already: choose another one", name)
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {

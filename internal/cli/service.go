@@ -80,7 +80,7 @@ func systemctl(ctx context.Context, args ...string) error {
 		return errNoSystemd
 	}
 	if err != nil {
-		return fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, strings.Join(strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' }), "; "))
 	}
 	return nil
 }

@@ -55,6 +55,9 @@ func (k *fwKeygenCmd) Run(a *app) error {
 		mode os.FileMode
 	}{{k.Secret, secret, 0o600}, {strings.TrimSuffix(k.Secret, ".key") + ".pub", public, 0o644}} {
 		if err := writeNew(f.name, append(f.text, '\n'), f.mode); err != nil {
+			if errors.Is(err, os.ErrExist) {
+				err = fmt.Errorf("%w: a key is never overwritten: choose another name", err)
+			}
 			return fmt.Errorf("make a key: %w", err)
 		}
 		fmt.Fprintln(a.Err, "wrote", f.name)

@@ -46,7 +46,7 @@ func (d *decodeCmd) Run(a *app) error {
 		return err
 	}
 	if err := driver.Explain(a.Out, b); err != nil {
-		return fmt.Errorf("not valid: %w", err)
+		return fmt.Errorf("not valid: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return nil
 }

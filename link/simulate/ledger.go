@@ -45,8 +45,9 @@ func Load(file string, s State) error {
 		return nil
 	}
 	info, err := os.Stat(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if errors.Is(err, fs.ErrNotExist) { // it is written there at the first payment
+		_, err = os.Stat(filepath.Dir(file))
+		return err
 	}
 	if err != nil {
 		return err

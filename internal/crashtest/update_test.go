@@ -326,7 +326,7 @@ func (s *service) listen() *backend {
 func (e *backend) gone() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.sells = false
+	e.sells, e.session = false, ""
 }
 
 func (e *backend) hear(_ paho.Client, m paho.Message) {
@@ -368,8 +368,10 @@ func (e *backend) at(kind, text string) uint64 {
 	return 0
 }
 
-// now is the session to quote.
+// now is the session to quote. That the box sells can be heard before it.
 func (e *backend) now() string {
+	e.t.Helper()
+	e.await("a session", func(e *backend) bool { return e.session != "" })
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.session

@@ -87,6 +87,18 @@ test: ## all tests
 race: ## all tests with the race detector and USB (needs gcc, pkg-config, libusb-1.0-0-dev)
 	go test -race -tags libusb ./...
 
+.PHONY: test-386
+test-386: ## all tests as programs of 32 bits, without what loads a library of 64 bits and what 386 is not released for
+	GOARCH=386 CGO_ENABLED=0 go test -timeout 30m -skip 'TestLinuxBridge|TestAnnouncedUpdate' ./...
+
+# What starts itself as another process, and what looks on with strace, runs on a
+# kernel of its own machine only (make rig-all).
+.PHONY: test-armv6
+test-armv6: ## the tests of journal, lanes and drivers on an emulated arm1176 (needs qemu-user-static, 10 min)
+	GOARCH=arm GOARM=6 CGO_ENABLED=0 QEMU_CPU=arm1176 go test -timeout 30m -exec qemu-arm-static \
+		-skip 'TestKilledAtEveryWrite|TestSecondProcess|TestSystemCallsFail|TestFlushesPerSale|TestLinuxBridge|TestDialSerial' \
+		./store ./internal/payment ./internal/gateway ./link/...
+
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, govulncheck (its database is on the network)
 	@unformatted=$$(gofmt -l .); \

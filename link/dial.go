@@ -110,15 +110,6 @@ func (c tcpConn) closed(op string, err error) error {
 	return err
 }
 
-// USB is the vendor and product id of a usb address, 0 where it has none.
-func (a Address) USB() (vendor, product uint16) { return a.usb.Vendor, a.usb.Product }
-
-// USBSerial is the serial number that a usb address asks for, "" for none.
-func (a Address) USBSerial() string { return a.usb.Serial }
-
-// USBPort is the port that a usb address asks for, "" for none.
-func (a Address) USBPort() string { return a.usb.Port }
-
 // Device is the key under which two lanes find out that they have the same
 // device: the resolved path of a serial port, host and port of a network
 // address whatever the protocol, the selection of a USB device. It is "" for a

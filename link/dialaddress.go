@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -145,171 +143,6 @@ func parseAddress(s string) (Address, error) {
 	return a, err
 }
 
-// parseSerial reads what follows "serial:", a path and a query. It is not a
-// URL: names below by-path have colons, and nothing in them is escaped.
-func (a *Address) parseSerial(s string) error {
-	s, raw, _ := strings.Cut(s, "?")
-	if after, ok := strings.CutPrefix(s, "//"); ok {
-		s = after
-	}
-	if !path.IsAbs(s) {
-		return errors.New("the path of a serial port begins with a slash: serial:///dev/ttyUSB0")
-	}
-	a.serial.Path = path.Clean(s)
-	q, err := parseQuery(raw, "baud", "bits", "parity", "stop", "flow", "dtr", "rts", "rs485", "enable", "reset", "power", "wake")
-	if err != nil {
-		return err
-	}
-	baud, bits, parity, stop, err := line(q)
-	if err != nil {
-		return err
-	}
-	o := &a.serial
-	o.Baud, o.DataBits, o.Parity = baud, bits, parity
-	if stop == 2 {
-		o.StopBits = serialio.StopBitsTwo
-	}
-	flow, err := oneOf(q, "flow", "none", "rtscts")
-	if err != nil {
-		return err
-	}
-	if flow == 1 {
-		o.Flow = serialio.FlowRTSCTS
-	}
-	dtr, err := oneOf(q, "dtr", "on", "off")
-	if err != nil {
-		return err
-	}
-	rts, err := oneOf(q, "rts", "on", "off")
-	if err != nil {
-		return err
-	}
-	o.DTROff, o.RTSOff = dtr == 1, rts == 1
-	if o.RTSOff && o.Flow == serialio.FlowRTSCTS {
-		return errors.New("rts=off and flow=rtscts exclude each other")
-	}
-	return a.parseControl(q)
-}
-
-// parseControl reads the keys of what is around a port: GPIO lines, RS485, and
-// how the terminal is woken.
-func (a *Address) parseControl(q map[string]string) error {
-	o := &a.serial
-	if q["rs485"] != "" {
-		high, err := oneOf(q, "rs485", "rts-high", "rts-low")
-		if err != nil {
-			return err
-		}
-		o.RS485 = serialio.RS485{On: true, RTSLow: high == 1}
-		if o.Flow == serialio.FlowRTSCTS {
-			return errors.New("rs485 and flow=rtscts exclude each other")
-		}
-	}
-	o.Lines = serialio.Lines{Enable: q["enable"], Reset: q["reset"], Power: q["power"]}
-	o.Wake = q["wake"]
-	steps, err := serialio.ParseWake(o.Wake)
-	if err != nil {
-		return fmt.Errorf("wake=%s: %w", o.Wake, err)
-	}
-	for _, s := range steps {
-		if s.Line == "reset" && o.Lines.Reset == "" {
-			return errors.New("wake has a reset: name its line with reset=")
-		}
-	}
-	return nil
-}
-
-// Line is how the line of a serial address is set, as people write it: "115200
-// 8N1". It is "" for others.
-func (a Address) Line() string {
-	if a.scheme != schemeSerial {
-		return ""
-	}
-	return a.serial.Mode()
-}
-
-// PowerLine is the GPIO line that cuts the terminal's power, "" for none.
-func (a Address) PowerLine() string { return a.serial.Lines.Power }
-
-// ResetLine is the GPIO line that resets the terminal, "" for none.
-func (a Address) ResetLine() string { return a.serial.Lines.Reset }
-
-// SerialPath is the path of a serial address as configured, "" for others.
-func (a Address) SerialPath() string { return a.serial.Path }
-
-// parseUSB reads what follows "usb:".
-func (a *Address) parseUSB(s string) error {
-	s, raw, _ := strings.Cut(s, "?")
-	s = strings.TrimPrefix(s, "//")
-	q, err := parseQuery(raw, "serial", "port", "as", "interface", "framing", "report", "baud", "bits", "parity", "stop")
-	if err != nil {
-		return err
-	}
-	if s != "" {
-		vendor, product, ok := strings.Cut(s, ":")
-		v, err1 := strconv.ParseUint(vendor, 16, 16)
-		p, err2 := strconv.ParseUint(product, 16, 16)
-		if !ok || err1 != nil || err2 != nil || v == 0 || p == 0 {
-			return fmt.Errorf("USB ids %q: want vendor:product in hex, as lsusb shows them: usb:0b00:0080", s)
-		}
-		a.usb.Vendor, a.usb.Product = uint16(v), uint16(p)
-	} else if q["port"] == "" {
-		return errors.New("give the USB ids or the port: usb:0b00:0080 or usb:?port=1-1.4")
-	}
-	a.usb.Serial, a.usb.Port = q["serial"], q["port"]
-	if a.usb.Port != "" && !IsUSBPort(a.usb.Port) {
-		return fmt.Errorf("port=%s: want a port as Linux names it: 1-1.4", a.usb.Port)
-	}
-	baud, bits, parity, stop, err := line(q)
-	if err != nil {
-		return err
-	}
-	a.usb.Line = usbhid.LineCoding{Baud: uint32(baud), DataBits: uint8(bits), Parity: uint8(parity), StopBits: uint8(stop)}
-	return a.parseUSBKind(q)
-}
-
-var usbPort = regexp.MustCompile(`^[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}$`)
-
-// IsUSBPort says whether s can be where a USB device is plugged in, as Linux names
-// it: bus, dash, ports of hubs.
-func IsUSBPort(s string) bool { return usbPort.MatchString(s) }
-
-// parseUSBKind reads the keys that say which part of a USB device carries the
-// bytes, and how.
-func (a *Address) parseUSBKind(q map[string]string) error {
-	if q["as"] != "" {
-		kinds := []usbhid.Kind{usbhid.CDCACM, usbhid.Bulk, usbhid.HID}
-		i, err := oneOf(q, "as", "acm", "bulk", "hid")
-		if err != nil {
-			return err
-		}
-		a.usb.As = kinds[i]
-	}
-	if text, ok := q["interface"]; ok {
-		n, err := strconv.ParseUint(text, 10, 8)
-		if err != nil {
-			return fmt.Errorf("interface=%s: want 0 to 255", text)
-		}
-		a.usb.Interface = usbhid.Interface{Given: true, Number: uint8(n)}
-	}
-	if text, ok := q["report"]; ok {
-		n, err := strconv.ParseUint(text, 10, 8)
-		if err != nil || n == 0 {
-			return fmt.Errorf("report=%s: want 1 to 255", text)
-		}
-		a.usb.Report.ID = uint8(n)
-	}
-	raw, err := oneOf(q, "framing", "count", "raw")
-	if err != nil {
-		return err
-	}
-	a.usb.Report.Raw = raw == 1
-	if a.usb.As != usbhid.HID && a.usb.Report != (usbhid.Report{}) {
-		return errors.New("report and framing are for HID devices: add as=hid")
-	}
-	return nil
-}
-
 // parseURL reads tcp, http, https and sim.
 func (a *Address) parseURL() error {
 	u, err := url.Parse(a.text)
@@ -395,28 +228,6 @@ func parseQuery(raw string, known ...string) (map[string]string, error) {
 		q[key] = v[0]
 	}
 	return q, nil
-}
-
-// line reads the keys that serial and usb share. What is not given is 0.
-func line(q map[string]string) (baud, bits int, parity serialio.Parity, stop int, err error) {
-	number := func(key string, low, high int) int {
-		v, ok := q[key]
-		if !ok || err != nil {
-			return 0
-		}
-		n, e := strconv.Atoi(v)
-		if e != nil || n < low || n > high {
-			err = fmt.Errorf("%s=%s: want %d to %d", key, v, low, high)
-		}
-		return n
-	}
-	baud = number("baud", 50, serialio.MaxBaud)
-	bits = number("bits", 5, 8)
-	stop = number("stop", 1, 2)
-	if v, ok := q["parity"]; ok && err == nil {
-		parity, err = serialio.ParseParity(v)
-	}
-	return baud, bits, parity, stop, err
 }
 
 // oneOf tells which of the words key has; the first is the default.

@@ -1,6 +1,10 @@
 package link
 
-import "log/slog"
+import (
+	"context"
+	"errors"
+	"log/slog"
+)
 
 // Profile is what a driver's settings are to it: filled, and able to say what is
 // wrong with them.
@@ -32,6 +36,11 @@ func Prepare[P Profile](c Config, currency string, usual func() P) (Config, P, e
 	}
 	if c.Currency == "" {
 		c.Currency = currency
+	}
+	if c.Dial == nil {
+		c.Dial = func(context.Context) (Conn, error) {
+			return nil, errors.New("the configuration has no way to open the address")
+		}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

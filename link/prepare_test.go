@@ -25,6 +25,9 @@ func TestPrepare(t *testing.T) {
 	if err != nil || s == nil || c.Settings != s || c.Currency != "VND" || c.Longest != link.DefaultLongest || c.Log == nil {
 		t.Errorf("nothing given: %+v, %v", c, err)
 	}
+	if conn, err := c.Dial(t.Context()); conn != nil || err == nil {
+		t.Errorf("no way to open the address: got %v, %v", conn, err)
+	}
 	var out strings.Builder
 	mine := &profile{}
 	c, s, err = link.Prepare(link.Config{Name: "front", Currency: "EUR", Longest: time.Second, Settings: mine, Log: slog.New(slog.NewTextHandler(&out, nil))}, "VND", usual)

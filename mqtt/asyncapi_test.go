@@ -107,7 +107,7 @@ func TestAsyncAPI(t *testing.T) {
 
 // Real traffic has no topic and no member that the contract lacks.
 func TestTrafficMatchesTheContract(t *testing.T) {
-	s := mosquitto(t, "")
+	s := debians(t, "")
 	h := newHouse()
 	h.do = func(c payment.Command) payment.Reply {
 		rec := payment.Record{Transaction: payment.Transaction{Request: c.Request, Attempt: "A"}, State: payment.StateFinal, Outcome: payment.Outcome{Result: payment.Approved, Amount: c.Amount}}

@@ -20,7 +20,7 @@ const benchEvents, benchWindow = 10_000, 32
 // rates and their ratio.
 func BenchmarkDrain(b *testing.B) {
 	b.Run("embedded", func(b *testing.B) { drainAt(b, embedded(b)) })
-	b.Run("mosquitto", func(b *testing.B) { drainAt(b, mosquitto(b, "")) })
+	b.Run("mosquitto", func(b *testing.B) { drainAt(b, debians(b, "")) })
 }
 
 func drainAt(b *testing.B, s *site) {

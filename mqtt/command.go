@@ -185,10 +185,10 @@ func checkObject(d *json.Decoder, depth int, members *int) error {
 			return fmt.Errorf("has more than %d members", maxMembers)
 		}
 		if name != strings.ToLower(name) {
-			return fmt.Errorf("unknown member %q", clip(name))
+			return fmt.Errorf("unknown member %q", payment.Excerpt(name))
 		}
 		if seen[name] {
-			return fmt.Errorf("member %q is given twice", clip(name))
+			return fmt.Errorf("member %q is given twice", payment.Excerpt(name))
 		}
 		seen[name] = true
 		if err := checkValue(d, depth, members); err != nil {
@@ -218,10 +218,10 @@ func checkValue(d *json.Decoder, depth int, members *int) error {
 // describe words an error of encoding/json without the value that caused it.
 func describe(err error) string {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Sprintf("member %q does not take a %s", clip(t.Field), firstWord(t.Value))
+		return fmt.Sprintf("member %q does not take a %s", payment.Excerpt(t.Field), firstWord(t.Value))
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return "unknown member " + clip(name)
+		return "unknown member " + payment.Excerpt(name)
 	}
 	if errors.Is(err, payment.ErrAmount) {
 		return "amount: " + payment.ErrAmount.Error() + `, want {"minor":123456,"currency":"VND"} with a currency of ISO 4217 and its exponent`
@@ -230,16 +230,3 @@ func describe(err error) string {
 }
 
 func firstWord(s string) string { w, _, _ := strings.Cut(s, " "); return w }
-
-// clip shortens a name that came from outside before it is quoted back.
-func clip(s string) string {
-	const most = 40
-	if len(s) <= most {
-		return s
-	}
-	s = s[:most]
-	for !utf8.ValidString(s) {
-		s = s[:len(s)-1]
-	}
-	return s + "…"
-}

@@ -61,7 +61,7 @@ func TestDocumentedACL(t *testing.T) {
 	if m == nil {
 		t.Fatal("no ACL file in the document")
 	}
-	s := mosquitto(t, m[1])
+	s := debians(t, m[1])
 	h := newHouse()
 	h.emit(payment.EventFinal, 1)
 	e, _ := run(t, options(s, h))

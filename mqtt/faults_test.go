@@ -253,7 +253,7 @@ func TestCutAtEveryPacket(t *testing.T) {
 // move, and the error must say what is wrong.
 func TestForbiddenEventsAreNotDelivered(t *testing.T) {
 	root := "tillgate/v1/" + box + "/"
-	s := mosquitto(t, "user gateway\ntopic read "+root+"#\ntopic write "+root+"status\ntopic write "+root+"info\ntopic write "+root+"reply/#\n")
+	s := debians(t, "user gateway\ntopic read "+root+"#\ntopic write "+root+"status\ntopic write "+root+"info\ntopic write "+root+"reply/#\n")
 	h := newHouse()
 	h.emit(payment.EventFinal, 1)
 	o := options(s, h)
@@ -273,7 +273,7 @@ func TestRefusedSubscription(t *testing.T) {
 	t.Run("mosquitto", func(t *testing.T) {
 		// Mosquitto grants and then withholds; what does not come back is found by the proof.
 		root := "tillgate/v1/" + box + "/"
-		s := mosquitto(t, "user gateway\ntopic write "+root+"#\n")
+		s := debians(t, "user gateway\ntopic write "+root+"#\n")
 		refusedAt(t, s, "the broker")
 	})
 	t.Run("embedded", func(t *testing.T) {

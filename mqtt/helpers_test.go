@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -18,6 +16,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"tillgate/internal/broker"
+	"tillgate/internal/mosquitto"
 	"tillgate/mqtt"
 )
 
@@ -96,45 +95,17 @@ func embedded(t testing.TB) *site {
 	}}
 }
 
-// mosquitto starts Debian's broker with an ACL file; extra lines of the gateway
-// user may be added or its default ones replaced.
-func mosquitto(t testing.TB, acl string) *site {
+// debians is Mosquitto with an ACL file, whose lines of the gateway's user may be
+// replaced. Passwords are not what is tested here; the user's name selects the ACL.
+func debians(t testing.TB, acl string) *site {
 	t.Helper()
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if path = "/usr/sbin/mosquitto"; !exists(path) {
-			t.Skip("mosquitto is not installed: apt-get install mosquitto")
-		}
-	}
 	if acl == "" {
 		acl = "user gateway\ntopic readwrite tillgate/v1/" + box + "/#\n"
 	}
-	acl += "\nuser kiosk\ntopic write tillgate/v1/" + box + "/command/#\ntopic read tillgate/#\n"
-	dir := t.TempDir()
-	port := freePort(t)
-	write(t, filepath.Join(dir, "acl"), acl)
-	// Passwords are not what is tested here; the user's name selects the ACL.
-	write(t, filepath.Join(dir, "conf"), fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nacl_file %s\nset_tcp_nodelay true\nmax_queued_messages 20000\nuser root\n", port, filepath.Join(dir, "acl")))
-	var mu sync.Mutex
-	var cmd *exec.Cmd
-	start := func() {
-		cmd = exec.Command(path, "-c", filepath.Join(dir, "conf"))
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stop := func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
-	start()
-	t.Cleanup(func() { mu.Lock(); defer mu.Unlock(); stop() })
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	until(t, "mosquitto to listen", func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return &site{url: "tcp://" + addr, user: "gateway", kiosk: "kiosk", kill: func() { mu.Lock(); defer mu.Unlock(); stop(); start() }}
+	file := filepath.Join(t.TempDir(), "acl")
+	write(t, file, acl+"\nuser kiosk\ntopic write tillgate/v1/"+box+"/command/#\ntopic read tillgate/#\n")
+	b := mosquitto.Start(t, "acl_file "+file)
+	return &site{url: "tcp://" + b.Address, user: "gateway", kiosk: "kiosk", kill: b.Restart}
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
@@ -146,20 +117,10 @@ func write(t testing.TB, path, text string) {
 	}
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // onBoth runs a test against both real brokers.
 func onBoth(t *testing.T, f func(t *testing.T, s *site)) {
 	t.Run("embedded", func(t *testing.T) { f(t, embedded(t)) })
-	t.Run("mosquitto", func(t *testing.T) { f(t, mosquitto(t, "")) })
+	t.Run("mosquitto", func(t *testing.T) { f(t, debians(t, "")) })
 }
 
 // until waits for a condition; the deadline is for a loaded machine.

@@ -53,7 +53,7 @@ func (in *intake) take(s *session, verb string, retained bool, payload []byte) {
 	e, err := decode(verb, payload)
 	if retained {
 		s.sawRetained(verb)
-		err = payment.Refuse(payment.ReasonRetained, "command/%s is a retained message, which is never a command; clear it with an empty retained message", clip(verb))
+		err = payment.Refuse(payment.ReasonRetained, "command/%s is a retained message, which is never a command; clear it with an empty retained message", payment.Excerpt(verb))
 	} else if err == nil {
 		err = s.checkSession(e)
 	}
@@ -206,7 +206,7 @@ func (s *session) sawRetained(verb string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.retainedVerbs) < maxMembers {
-		s.retainedVerbs[clip(verb)] = true
+		s.retainedVerbs[payment.Excerpt(verb)] = true
 	}
 	s.poke()
 }
@@ -214,10 +214,10 @@ func (s *session) sawRetained(verb string) {
 func (s *session) forgetRetained(verb string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.retainedVerbs[clip(verb)] {
+	if !s.retainedVerbs[payment.Excerpt(verb)] {
 		return false
 	}
-	delete(s.retainedVerbs, clip(verb))
+	delete(s.retainedVerbs, payment.Excerpt(verb))
 	s.poke()
 	return true
 }

@@ -7,16 +7,16 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"tillgate/internal/mosquitto"
 	"tillgate/internal/payment"
+	"tillgate/internal/secretfile"
 )
 
 // Nobody said goodbye: the will says offline.
@@ -57,13 +57,13 @@ func TestUnaskedCommandIsIgnored(t *testing.T) {
 	}
 }
 
-// The password is read at each connect, so that it can be changed.
-func TestPasswordFile(t *testing.T) {
+// The password is asked for at each connect, so that it can be changed.
+func TestPassword(t *testing.T) {
 	s := embedded(t)
 	path := filepath.Join(t.TempDir(), "password")
 	write(t, path, "wrong\n")
 	o := options(s, newHouse())
-	o.Password, o.PasswordFile = nil, path
+	o.Password = func() (string, error) { return secretfile.Read(path) }
 	e, _ := run(t, o)
 	until(t, "refusal", func() bool { return e.State().Failures >= 2 })
 	if st := e.State(); strings.Contains(st.Error, "wrong") || st.Connected {
@@ -75,29 +75,12 @@ func TestPasswordFile(t *testing.T) {
 
 // unix:// and tls:// to a real broker; a certificate of somebody else is refused.
 func TestUnixAndTLS(t *testing.T) {
-	plain := mosquitto(t, "") // skips where there is none
+	plain := debians(t, "") // skips where there is none
 	dir := t.TempDir()
-	port := freePort(t)
 	roots := certificate(t, dir)
 	socket := filepath.Join(dir, "mqtt.sock")
-	write(t, filepath.Join(dir, "conf"), fmt.Sprintf("user root\nallow_anonymous true\nlistener 0 %s\nlistener %d 127.0.0.1\ncertfile %s/cert\nkeyfile %s/key\n", socket, port, dir, dir))
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		path = "/usr/sbin/mosquitto"
-	}
-	cmd := exec.Command(path, "-c", filepath.Join(dir, "conf"))
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	until(t, "mosquitto to listen", func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil && exists(socket)
-	})
+	addr := mosquitto.Start(t, "certfile "+dir+"/cert", "keyfile "+dir+"/key", "listener 0 "+socket).Address
+	until(t, "the socket of mosquitto", func() bool { return exists(socket) })
 	good := []struct {
 		url string
 		tls *tls.Config

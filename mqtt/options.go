@@ -4,12 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
-	"strings"
 	"time"
 )
 
@@ -22,10 +19,9 @@ type Options struct {
 	// (or ssl://, mqtts://), unix:///path. It carries no password.
 	URL string
 
-	Username     string
-	PasswordFile string                 // read at each connect; one line
-	Password     func() (string, error) // instead of PasswordFile; called at each connect
-	TLS          *tls.Config            // nil: the system's roots and the URL's host name
+	Username string
+	Password func() (string, error) // called at each connect; nil is none
+	TLS      *tls.Config            // nil: the system's roots and the URL's host name
 
 	// Commands makes this destination a source of commands. Without it nothing
 	// is subscribed but what the edge needs for itself.
@@ -47,9 +43,6 @@ type Options struct {
 	Window         int           // events under way without a PUBACK; 0 is 32, at most 1024
 }
 
-// maxPassword is how long a password file may be, in bytes.
-const maxPassword = 4096
-
 var schemes = map[string]struct{ network, port string }{
 	"tcp": {"tcp", "1883"}, "mqtt": {"tcp", "1883"},
 	"tls": {"tls", "8883"}, "ssl": {"tls", "8883"}, "mqtts": {"tls", "8883"},
@@ -63,9 +56,6 @@ func (o *Options) prepare() (*url.URL, error) {
 	}
 	if o.Destination == "" || o.Gateway == nil || o.Outbox == nil {
 		return nil, errors.New("mqtt: destination, gateway and outbox are required")
-	}
-	if o.Password != nil && o.PasswordFile != "" {
-		return nil, errors.New("mqtt: a password or a password file, not both")
 	}
 	if o.Window < 0 || o.Window > 1024 {
 		return nil, fmt.Errorf("mqtt: window of %d events, want 1 to 1024", o.Window)
@@ -107,27 +97,4 @@ func orElse[T comparable](v *T, def T) {
 	if *v == zero {
 		*v = def
 	}
-}
-
-func (o *Options) password() (string, error) {
-	switch {
-	case o.Password != nil:
-		return o.Password()
-	case o.PasswordFile == "":
-		return "", nil
-	}
-	f, err := os.Open(o.PasswordFile)
-	if err != nil {
-		return "", fmt.Errorf("password of %s: %w", o.Destination, err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxPassword+1))
-	if err != nil {
-		return "", fmt.Errorf("password of %s: %w", o.Destination, err)
-	}
-	if len(b) > maxPassword {
-		return "", fmt.Errorf("password of %s: %s is longer than %d bytes", o.Destination, o.PasswordFile, maxPassword)
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	return strings.TrimSuffix(line, "\r"), nil
 }

@@ -113,7 +113,7 @@ func TestTwinBox(t *testing.T) {
 
 // A lost connection and a new one is no twin of itself.
 func TestOwnSessionsAreNoTwin(t *testing.T) {
-	s := mosquitto(t, "")
+	s := debians(t, "")
 	p := newProxy(t, s.url)
 	h := newHouse()
 	o := options(s, h)
@@ -161,7 +161,7 @@ func TestReplay(t *testing.T) {
 
 // Each destination has its own cursor, and commands only where they belong.
 func TestTwoDestinations(t *testing.T) {
-	local, uplink := embedded(t), mosquitto(t, "")
+	local, uplink := embedded(t), debians(t, "")
 	h := newHouse()
 	o := options(local, h)
 	el, _ := run(t, o)
@@ -193,7 +193,6 @@ func TestOptionsAreChecked(t *testing.T) {
 		"password in the URL": func(o *mqtt.Options) { o.URL = "tcp://a:secret@127.0.0.1" },
 		"another scheme":      func(o *mqtt.Options) { o.URL = "http://127.0.0.1" },
 		"nobody":              func(o *mqtt.Options) { o.URL = "tcp://" },
-		"two passwords":       func(o *mqtt.Options) { o.Password, o.PasswordFile = func() (string, error) { return "", nil }, "x" },
 		"window":              func(o *mqtt.Options) { o.Window = 5000 },
 	} {
 		o := good

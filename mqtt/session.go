@@ -62,9 +62,12 @@ var errUnfinished = errors.New("the connection was closed")
 
 // connect dials and waits for CONNACK. ctx cancels the attempt.
 func (e *Edge) connect(ctx context.Context) (*session, error) {
-	password, err := e.o.password()
-	if err != nil {
-		return nil, err
+	var password string
+	if e.o.Password != nil {
+		var err error
+		if password, err = e.o.Password(); err != nil {
+			return nil, fmt.Errorf("password of %s: %w", e.o.Destination, err)
+		}
 	}
 	s := &session{
 		e: e, id: newName(""), topics: e.topics, log: e.o.Log,

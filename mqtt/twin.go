@@ -48,7 +48,7 @@ func (w *watcher) hearInfo(payload []byte) {
 		return // whoever wrote that is no gateway
 	}
 	if first {
-		w.log.Error("another gateway uses the name of this box", "box", w.e.o.Box, "its_session", clip(info.Session))
+		w.log.Error("another gateway uses the name of this box", "box", w.e.o.Box, "its_session", payment.Excerpt(info.Session))
 	}
 	w.e.twinSeen = time.Now()
 	w.e.note(func(s *State) { s.Twin = true })

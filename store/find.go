@@ -33,8 +33,6 @@ func (s *Store) recordOf(hash uint64, id payment.ID) (payment.Record, error) {
 		return payment.Record{}, err
 	}
 	if seg == nil {
-		s.mu.RLock()
-		defer s.mu.RUnlock()
 		if s.hasExpired(hash) {
 			return payment.Record{}, payment.Refuse(payment.ReasonExpired, "payment %s is older than what the journal keeps", id)
 		}
@@ -50,29 +48,24 @@ func (s *Store) recordOf(hash uint64, id payment.ID) (payment.Record, error) {
 // stepsOf finds the newest segment that has the id, and the steps in it. Without
 // one the segment is nil.
 func (s *Store) stepsOf(hash uint64) (*segment, []raw, error) {
-	for {
-		s.mu.RLock()
-		active, numbers := s.active, slices.Clone(s.live.steps[hash])
-		var closed *segment
-		for i := len(s.closed) - 1; i >= 0 && len(numbers) == 0 && closed == nil; i-- {
-			if find(s.closed[i].sum.ids, hash) >= 0 {
-				closed = s.closed[i]
-			}
-		}
-		s.mu.RUnlock()
-		switch {
-		case len(numbers) > 0:
-			steps, err := active.read(numbers)
-			return active, steps, err
-		case closed == nil:
-			return nil, nil, nil
-		}
-		steps, err := closed.readSteps(hash)
-		if errors.Is(err, fs.ErrNotExist) && s.dropped(closed) {
-			continue // it expired in this moment
-		}
-		return closed, steps, err
+	s.mu.RLock()
+	active, numbers, closed, ids := s.active, slices.Clone(s.live.steps[hash]), s.closed, s.ids
+	s.mu.RUnlock()
+	if len(numbers) > 0 {
+		steps, err := active.read(numbers)
+		return active, steps, err
 	}
+	for _, i := range slices.Backward(candidates(ids, hash)) {
+		g := closed[i]
+		steps, err := g.readSteps(hash)
+		if errors.Is(err, fs.ErrNotExist) && s.dropped(g) {
+			return s.stepsOf(hash) // it expired in this moment
+		}
+		if err != nil || len(steps) > 0 {
+			return g, steps, err
+		}
+	}
+	return nil, nil, nil
 }
 
 // dropped says whether a segment is no longer one of the journal's.
@@ -152,9 +145,10 @@ func (s *Store) marked(m uint32) ([]payment.Record, error) {
 		return nil, nil
 	}
 	s.mu.RLock()
-	closed, hashes := slices.Clone(s.closed), slices.Clone(s.live.marks[m])
+	closed, marks, hashes := s.closed, s.marks, slices.Clone(s.live.marks[m])
 	s.mu.RUnlock()
-	for _, g := range closed {
+	for _, i := range candidates(marks, wide(m)) {
+		g := closed[i]
 		more, err := g.marked(m)
 		if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.dropped(g)) {
 			return nil, err
@@ -188,6 +182,31 @@ func (s *Store) Since(t time.Time) iter.Seq2[payment.Record, error] {
 		limit := t.UnixMilli()
 		for rec, err := range s.records(false, func(max int64) bool { return max < limit }) {
 			if err == nil && rec.Started.Time.Before(t) {
+				continue
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
+}
+
+// NeedsPerson lists those of Since that still ask for somebody to look
+// ([payment.Record.NeedsPerson]). It passes over the others without decoding
+// them: one of two words is in the steps of each that does.
+func (s *Store) NeedsPerson(t time.Time) iter.Seq2[payment.Record, error] {
+	unreversed, contradicted := [][]byte{[]byte(`"` + payment.Unreversed + `"`)}, [][]byte{[]byte(`"` + payment.StepContradict + `"`)}
+	return func(yield func(payment.Record, error) bool) {
+		limit := t.UnixMilli()
+		for steps, err := range s.payments(false, func(max int64) bool { return max < limit }) {
+			if err == nil && !mentions(steps, unreversed) && !mentions(steps, contradicted) {
+				continue
+			}
+			var rec payment.Record
+			if err == nil {
+				rec, err = s.fold(steps)
+			}
+			if err == nil && (!rec.NeedsPerson() || rec.Started.Time.Before(t)) {
 				continue
 			}
 			if !yield(rec, err) {
@@ -253,12 +272,14 @@ func (s *Store) parts(backwards bool) []part {
 // walk gives the payments that began in one segment. One that was carried over
 // comes at the oldest segment that still has it.
 func (s *Store) walk(p part, backwards bool, yield func([]raw, error) bool) bool {
-	list := p.begun
-	if list == nil {
+	list, steps := p.begun, map[uint64][]uint64(nil)
+	if list != nil {
+		defer p.letGo()
+	} else {
 		_, err := p.acquire() // stays open while its payments are read one by one
 		if err == nil {
 			defer p.release()
-			list, err = p.begins()
+			list, steps, err = p.content()
 		}
 		if errors.Is(err, fs.ErrNotExist) && s.dropped(p.segment) {
 			return true // it expired in this moment
@@ -271,10 +292,10 @@ func (s *Store) walk(p part, backwards bool, yield func([]raw, error) bool) bool
 		slices.Reverse(list)
 	}
 	for _, b := range list {
-		if b.number < p.first && slices.ContainsFunc(p.older, func(o *segment) bool { return find(o.sum.ids, b.hash) >= 0 }) {
+		if b.number < p.first && slices.ContainsFunc(p.older, func(o *segment) bool { return o.has(b.hash) }) {
 			continue
 		}
-		steps, err := s.newestSteps(p.segment, b.hash)
+		steps, err := s.newestSteps(p.segment, b.hash, steps[b.hash])
 		if err == nil && len(steps) == 0 {
 			continue
 		}
@@ -285,27 +306,34 @@ func (s *Store) walk(p part, backwards bool, yield func([]raw, error) bool) bool
 	return true
 }
 
-// newestSteps reads the steps of a payment that began in g: there, unless it
-// was carried over.
-func (s *Store) newestSteps(g *segment, hash uint64) ([]raw, error) {
+// newestSteps reads the steps of a payment that began in g: there, by their
+// numbers, unless it was carried over.
+func (s *Store) newestSteps(g *segment, hash uint64, numbers []uint64) ([]raw, error) {
 	s.mu.RLock()
 	elsewhere := g == s.active || s.moved[hash] > 0
 	s.mu.RUnlock()
-	if !elsewhere {
-		return g.readSteps(hash)
+	if !elsewhere && len(numbers) > 0 {
+		return g.read(numbers)
 	}
 	_, steps, err := s.stepsOf(hash)
 	return steps, err
 }
 
-func (g *segment) begins() (list []begun, err error) {
+// content is what began in a segment, and the numbers of its steps. With
+// an error it is what comes before the damage.
+func (g *segment) content() (list []begun, steps map[uint64][]uint64, err error) {
+	steps = make(map[uint64][]uint64)
 	err = g.view(func(tx *bbolt.Tx) error {
 		return g.entries(tx, func(n uint64, h header, _ []byte) error {
-			if h.kind == kindStep && h.is(flagBegun) {
+			if h.kind != kindStep {
+				return nil
+			}
+			steps[h.about] = append(steps[h.about], n)
+			if h.is(flagBegun) {
 				list = append(list, begun{n, h.about})
 			}
 			return nil
 		})
 	})
-	return list, err
+	return list, steps, err
 }

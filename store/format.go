@@ -126,7 +126,7 @@ func decode(number uint64, value []byte) (header, []byte, error) {
 }
 
 // hashOf is what stands for an id in memory and in sidecars. It has to be the
-// same in every version, and spread evenly (search.go).
+// same in every version, and spread evenly (filter.go).
 func hashOf(id payment.ID) uint64 {
 	sum := sha256.Sum256([]byte("id\x00" + string(id)))
 	return binary.BigEndian.Uint64(sum[:])

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,15 +43,55 @@ func TestEntryRoundTrip(t *testing.T) {
 	}
 }
 
-func TestFind(t *testing.T) {
-	for _, sorted := range [][]uint64{{}, {5}, {0, 1, 2, 3, 1 << 63, ^uint64(0)}, {7, 7, 7}, {1, 2, 4, 8, 16, 32, 1 << 40, 1<<40 + 1, 1 << 60}} {
-		for _, h := range append(slices.Clone(sorted), 3, 6, 9, 1<<50, ^uint64(0)) {
-			got, want := find(sorted, h), slices.Index(sorted, h)
-			if got != want {
-				t.Errorf("find %d in %v: %d, want %d", h, sorted, got, want)
+func TestFilter(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	even := make([]uint64, 6000)
+	for i := range even {
+		even[i] = rng.Uint64()
+	}
+	slices.Sort(even)
+	for name, sorted := range map[string][]uint64{
+		"none": {}, "one": {5}, "ends": {0, 1, 2, 3, 1 << 63, ^uint64(0)}, "the same": {7, 7, 7}, "uneven": {1, 2, 4, 8, 16, 32, 1 << 40, 1<<40 + 1, 1 << 60},
+		"even": even, "all in one range": slices.Sorted(func(yield func(uint64) bool) {
+			for i := range uint64(1000) {
+				if !yield(i << 20) {
+					return
+				}
+			}
+		}),
+	} {
+		f, ok := newFilter(columnOf(sorted...))
+		if !ok {
+			t.Errorf("%s: said to be out of order", name)
+			continue
+		}
+		for _, h := range sorted {
+			if !f.may(h) {
+				t.Errorf("%s: %x does not pass", name, h)
 			}
 		}
 	}
+	f, _ := newFilter(columnOf(even...))
+	passed := 0
+	for range 100_000 {
+		if f.may(rng.Uint64()) {
+			passed++
+		}
+	}
+	if passed > 100 {
+		t.Errorf("%d of 100,000 strange hashes pass, want about 18", passed)
+	}
+	if _, ok := newFilter(columnOf(1, 3, 2)); ok {
+		t.Error("hashes out of order were accepted")
+	}
+}
+
+func columnOf(hashes ...uint64) column {
+	c := column{width: 8}
+	for _, h := range hashes {
+		c.b = binary.BigEndian.AppendUint64(c.b, h)
+	}
+	return c
 }
 
 func FuzzDecode(f *testing.F) {
@@ -134,9 +175,17 @@ func FuzzSidecar(f *testing.F) {
 	f.Add(b)
 	f.Add(b[:sidecarHeader])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := parseSidecar(bytes.NewReader(b), int64(len(b)), "x", 1)
-		if err == nil && len(s.ids)*8 > len(b) {
-			t.Errorf("%d ids out of %d bytes", len(s.ids), len(b))
+		s, col, err := parseSidecar(bytes.NewReader(b), int64(len(b)), "x", 1, new([]byte))
+		if err != nil {
+			return
+		}
+		if s.idCount()*8 > len(b) {
+			t.Errorf("%d ids out of %d bytes", s.idCount(), len(b))
+		}
+		for i := range s.idCount() {
+			if !s.ids.may(col.ids.at(i)) {
+				t.Errorf("id %d of %d does not pass the filter", i, s.idCount())
+			}
 		}
 	})
 }

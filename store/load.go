@@ -6,9 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 
@@ -21,7 +24,7 @@ type loaded struct {
 	live    *index
 	open    map[payment.ID]*payment.Record
 	closed  []*segment
-	expired [][]uint64
+	expired []*summary
 	moved   map[uint64]int
 	next    uint64
 	seq     uint64
@@ -75,10 +78,13 @@ func (s *Store) load() (*loaded, error) {
 		return nil, fmt.Errorf("journal %s: segment %d is missing, its sidecar is there", s.options.Dir, files.sidecars[n-1])
 	}
 	l := &loaded{active: &segment{number: newest, path: segmentPath(s.options.Dir, newest)}, moved: make(map[uint64]int)}
+	sidecars := readSidecars(s.options.Dir, files.sidecars)
+	defer sidecars.Wait()
 	if err := s.loadActive(l); err != nil {
 		return nil, fmt.Errorf("journal %s: segment %d: %w", s.options.Dir, newest, err)
 	}
-	if err := s.loadHistory(l, files); err != nil {
+	sidecars.Wait()
+	if err := s.loadHistory(l, files, sidecars); err != nil {
 		return nil, fmt.Errorf("journal %s: %w", s.options.Dir, err)
 	}
 	return l, nil
@@ -141,9 +147,32 @@ func (s *Store) loadActive(l *loaded) error {
 	return nil
 }
 
-// loadHistory reads the sidecars, from the newest to the oldest, and makes those
-// again that are missing or damaged.
-func (s *Store) loadHistory(l *loaded, files listing) error {
+// sidecars are all that there are, or why one of them is not to be used.
+type sidecars struct {
+	sync.WaitGroup
+	sums []*summary
+	errs []error
+}
+
+// readSidecars begins to read them, on every processor: it is about as much work
+// as the check of the segment in use, which goes on meanwhile. Wait for it.
+func readSidecars(dir string, numbers []uint64) *sidecars {
+	r := &sidecars{sums: make([]*summary, len(numbers)), errs: make([]error, len(numbers))}
+	var taken atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), len(numbers)) {
+		r.Go(func() {
+			room := new([]byte)
+			for i := taken.Add(1) - 1; i < int64(len(numbers)); i = taken.Add(1) - 1 {
+				r.sums[i], _, r.errs[i] = readSidecar(sidecarPath(dir, numbers[i]), numbers[i], room)
+			}
+		})
+	}
+	return r
+}
+
+// loadHistory takes up the sidecars, from the newest to the oldest, and makes
+// those again that are missing or damaged.
+func (s *Store) loadHistory(l *loaded, files listing, read *sidecars) error {
 	limit, successor := l.active.meta.First, l.active
 	numbers := append(slices.Clone(files.segments), files.sidecars...)
 	slices.Sort(numbers)
@@ -155,8 +184,10 @@ func (s *Store) loadHistory(l *loaded, files listing) error {
 		g := &segment{number: n, path: segmentPath(s.options.Dir, n)}
 		g.limit.Store(limit)
 		_, there := slices.BinarySearch(files.segments, n)
-		var err error
-		g.sum, err = readSidecar(sidecarPath(s.options.Dir, n), n)
+		err := fs.ErrNotExist
+		if i, found := slices.BinarySearch(files.sidecars, n); found {
+			g.sum, err = read.sums[i], read.errs[i]
+		}
 		if err == nil && g.sum.next > limit {
 			err = fmt.Errorf("%w: it goes on after its segment's end", errSidecar)
 		}
@@ -175,13 +206,13 @@ func (s *Store) loadHistory(l *loaded, files listing) error {
 		limit, successor = g.sum.first, g
 		switch {
 		case n < l.active.meta.Oldest:
-			l.expired = append(l.expired, g.sum.ids)
+			l.expired = append(l.expired, g.sum)
 			if there && !s.options.ReadOnly {
 				s.remove(g)
 			}
 		case !there:
 			s.log.Error("journal: a segment is missing; its events are announced as a gap", "segment", n)
-			l.expired = append(l.expired, g.sum.ids)
+			l.expired = append(l.expired, g.sum)
 		default:
 			l.closed = append(l.closed, g)
 			for _, h := range g.sum.carried {

@@ -168,6 +168,17 @@ func (m *model) check() {
 	if !slices.Equal(history, kept) {
 		m.rt.Fatalf("history %v, want %v", history, kept)
 	}
+	var asking []payment.ID
+	for rec, err := range m.NeedsPerson(time.Time{}) {
+		if err != nil {
+			m.rt.Fatal(err)
+		}
+		asking = append(asking, rec.ID)
+	}
+	slices.Sort(asking)
+	if want := slices.DeleteFunc(kept, func(id payment.ID) bool { return !m.records[id].NeedsPerson() }); !slices.Equal(asking, want) {
+		m.rt.Fatalf("a person is asked for by %v, want %v", asking, want)
+	}
 	for name, cursor := range m.cursors {
 		m.checkPending(name, cursor)
 	}

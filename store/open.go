@@ -138,7 +138,8 @@ func (s *Store) ensureAllocated() {
 // take makes what was loaded the state of the store.
 func (s *Store) take(l *loaded) {
 	s.mu.Lock()
-	s.active, s.live, s.open, s.closed, s.expired, s.moved = l.active, l.live, l.open, l.closed, l.expired, l.moved
+	s.active, s.live, s.open, s.expired, s.moved = l.active, l.live, l.open, l.expired, l.moved
+	s.retain(l.closed)
 	s.next, s.used, s.room, s.board, s.notes = l.next, l.used, l.room, l.board, l.notes
 	if s.bind {
 		s.board = s.options.Board

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"slices"
 )
 
 // bbolt trusts its pages: one that points to itself, or beyond the file, ends
@@ -46,8 +47,8 @@ type walker struct {
 	size  int64
 	page  int64 // bytes of a page
 	used  uint64
-	seen  map[uint64]bool
-	free  map[uint64]bool
+	taken []bool               // by page: in the tree, or free
+	room  [maxDepth + 1][]byte // a page for each depth
 	depth int
 	metas int // meta pages that are whole
 }
@@ -73,11 +74,12 @@ func checkPages(r io.ReaderAt, size int64) (torn bool, err error) {
 	if size > 2*maxSegmentSize {
 		return false, fmt.Errorf("%w: %d bytes", errDamaged, size)
 	}
-	w := walker{r: r, size: size, seen: make(map[uint64]bool), free: make(map[uint64]bool)}
+	w := walker{r: r, size: size}
 	root, free, err := w.meta()
 	if err != nil {
 		return false, err
 	}
+	w.taken = make([]bool, w.used)
 	if free != noFreelist {
 		if err := w.freelist(free); err != nil {
 			return false, err
@@ -123,13 +125,14 @@ func (w *walker) meta() (root, free uint64, err error) {
 	return native.Uint64(newest[32:]), native.Uint64(newest[48:]), nil
 }
 
-// load reads a page with its overflow and checks its header.
+// load reads a page with its overflow and checks its header. What it returns is
+// valid until the next page of the same depth.
 func (w *walker) load(id uint64, flags uint16) ([]byte, uint16, int, error) {
 	if id < 2 || id >= w.used {
 		return nil, 0, 0, w.bad(id, "outside of the file")
 	}
-	var head [pageHeader]byte
-	if _, err := w.r.ReadAt(head[:], int64(id)*w.page); err != nil {
+	head, err := w.read(id, 1)
+	if err != nil {
 		return nil, 0, 0, fmt.Errorf("page %d: %w", id, err)
 	}
 	kind, count, overflow := native.Uint16(head[8:]), int(native.Uint16(head[10:])), uint64(native.Uint32(head[12:]))
@@ -140,16 +143,27 @@ func (w *walker) load(id uint64, flags uint16) ([]byte, uint16, int, error) {
 		return nil, 0, 0, w.bad(id, "longer than the file")
 	}
 	for i := id; i <= id+overflow; i++ {
-		if w.seen[i] || w.free[i] {
+		if w.taken[i] {
 			return nil, 0, 0, w.bad(i, "used twice")
 		}
-		w.seen[i] = true
+		w.taken[i] = true
 	}
-	b := make([]byte, (int64(overflow)+1)*w.page)
-	if _, err := w.r.ReadAt(b, int64(id)*w.page); err != nil {
+	if overflow == 0 {
+		return head, kind, count, nil
+	}
+	b, err := w.read(id, int(overflow)+1)
+	if err != nil {
 		return nil, 0, 0, fmt.Errorf("page %d: %w", id, err)
 	}
 	return b, kind, count, nil
+}
+
+// read reads n pages from id on into the room of this depth.
+func (w *walker) read(id uint64, n int) ([]byte, error) {
+	b := slices.Grow(w.room[w.depth][:0], n*int(w.page))[:n*int(w.page)]
+	w.room[w.depth] = b
+	_, err := w.r.ReadAt(b, int64(id)*w.page)
+	return b, err
 }
 
 func (w *walker) freelist(id uint64) error {
@@ -171,10 +185,10 @@ func (w *walker) freelist(id uint64) error {
 	}
 	for i := range count {
 		free := native.Uint64(b[first+i*8:])
-		if free < 2 || free >= w.used || w.seen[free] || w.free[free] {
+		if free < 2 || free >= w.used || w.taken[free] {
 			return w.bad(free, "cannot be free")
 		}
-		w.free[free] = true
+		w.taken[free] = true
 	}
 	return nil
 }

@@ -137,7 +137,7 @@ func (s *Store) continueWith(d seed, sum *summary) error {
 	s.active, s.live, s.open, s.next, s.used, s.room, s.bind = l.active, l.live, l.open, l.next, l.used, l.room, false
 	old.limit.Store(d.meta.First)
 	old.sum = sum
-	s.closed = append(slices.Clone(s.closed), old)
+	s.retain(append(slices.Clone(s.closed), old))
 	gone := s.expire(d.meta.Oldest)
 	s.mu.Unlock()
 	if err := old.unpin(); err != nil {
@@ -158,9 +158,9 @@ func (s *Store) expire(oldest uint64) (gone []*segment) {
 		n++
 	}
 	gone = s.closed[:n:n]
-	s.closed = slices.Clone(s.closed[n:])
+	s.retain(slices.Clone(s.closed[n:]))
 	for _, g := range gone {
-		s.expired = append(slices.Clone(s.expired), g.sum.ids)
+		s.expired = append(slices.Clone(s.expired), g.sum)
 		for _, h := range g.sum.carried {
 			if s.moved[h]--; s.moved[h] <= 0 {
 				delete(s.moved, h)

@@ -118,6 +118,13 @@ func TestRetention(t *testing.T) {
 			wantReason(t, b.Append([]payment.Step{b.step(payment.StepFinished, "first", outcome(payment.Failed))}, nil), payment.ReasonExpired)
 			_, err = b.Find("nobody")
 			wantReason(t, err, payment.ReasonNotFound)
+			// What is left of an expired segment is its sidecar: without it, its ids
+			// are in doubt as long as the process runs, and not used again.
+			if err := os.Remove(sidecarPath(b.options.Dir, 1)); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = b.Begin(b.sale("first", ""))
+			wantReason(t, err, payment.ReasonExpired)
 		})
 	}
 }
@@ -190,6 +197,8 @@ func TestSidecarIsMadeAgain(t *testing.T) {
 			b := newBox(t)
 			b.begin(b.sale("open", "order-1"))
 			b.sell("old")
+			b.begin(b.sale("paid", "order-2"))
+			b.finish("paid", approved(b.sale("paid", "order-2")))
 			b.sellUntil("a", 4)
 			path := sidecarPath(b.options.Dir, 1)
 			want, err := os.ReadFile(path)
@@ -201,6 +210,9 @@ func TestSidecarIsMadeAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.find("old")
+			if _, _, err := b.Begin(b.sale("again", "order-2")); payment.ReasonOf(err) != payment.ReasonOrderBusy {
+				t.Errorf("an order that is paid was taken again: %v", err)
+			}
 			if events, err := b.Range(1, 3, 3); err != nil || len(events) != 3 || events[0].Seq != 1 {
 				t.Errorf("events without the sidecar: %d, %v", len(events), err)
 			}

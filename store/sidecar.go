@@ -37,7 +37,7 @@ import (
 //	80     4    e: events
 //	84     4    CRC-32C of the second part
 //	88     4    CRC-32C of bytes 0 to 88 and of the first part
-//	92          first part, kept in memory:
+//	92          first part, of which memory keeps a filter and the carried ids:
 //	              n * 8  hashes of ids, sorted
 //	              m * 4  fingerprints, sorted
 //	              c * 8  hashes of the carried ids, sorted
@@ -58,7 +58,8 @@ const (
 
 var errSidecar = errors.New("damaged sidecar")
 
-// summary is a closed segment in memory: 8 bytes for an id, 4 for a fingerprint.
+// summary is a closed segment in memory: about 2.3 bytes for an id, and as many
+// for a fingerprint.
 type summary struct {
 	path   string
 	number uint64
@@ -70,8 +71,8 @@ type summary struct {
 	maxStarted int64
 	closed     payment.Moment
 
-	ids     []uint64
-	marks   []uint32
+	ids     filter
+	marks   filter // of fingerprints, as the upper half of 64 bits
 	carried []uint64
 
 	positionCount int
@@ -86,7 +87,7 @@ func sidecarPath(dir string, number uint64) string {
 // encodeSidecar makes the summary of an index, and the bytes of its sidecar.
 func encodeSidecar(path string, number, first, next uint64, x *index, closed payment.Moment) (*summary, []byte) {
 	s := &summary{path: path, number: number, first: first, next: next, firstSeq: x.firstSeq, events: len(x.events), maxStarted: x.maxStarted, closed: closed}
-	s.ids = slices.Sorted(maps.Keys(x.steps))
+	ids := slices.Sorted(maps.Keys(x.steps))
 	type markOfID struct {
 		mark uint32
 		id   uint32
@@ -94,7 +95,8 @@ func encodeSidecar(path string, number, first, next uint64, x *index, closed pay
 	var marks []markOfID
 	for m, hashes := range x.marks {
 		for _, h := range hashes {
-			marks = append(marks, markOfID{m, uint32(find(s.ids, h))})
+			i, _ := slices.BinarySearch(ids, h)
+			marks = append(marks, markOfID{m, uint32(i)})
 		}
 	}
 	slices.SortFunc(marks, func(a, b markOfID) int {
@@ -108,11 +110,10 @@ func encodeSidecar(path string, number, first, next uint64, x *index, closed pay
 	slices.Sort(s.carried)
 
 	var one, two []byte
-	for _, h := range s.ids {
+	for _, h := range ids {
 		one = binary.BigEndian.AppendUint64(one, h)
 	}
 	for _, m := range marks {
-		s.marks = append(s.marks, m.mark)
 		one = binary.BigEndian.AppendUint32(one, m.mark)
 		two = binary.BigEndian.AppendUint32(two, m.id)
 	}
@@ -120,7 +121,7 @@ func encodeSidecar(path string, number, first, next uint64, x *index, closed pay
 		one = binary.BigEndian.AppendUint64(one, h)
 	}
 	var positions []byte
-	for _, h := range s.ids {
+	for _, h := range ids {
 		two = binary.BigEndian.AppendUint32(two, uint32(len(positions)/8))
 		for _, n := range x.steps[h] {
 			positions = binary.BigEndian.AppendUint64(positions, n)
@@ -132,8 +133,17 @@ func encodeSidecar(path string, number, first, next uint64, x *index, closed pay
 	for _, n := range x.events {
 		two = binary.BigEndian.AppendUint64(two, n)
 	}
+	col := newColumns(one, len(ids), len(marks))
+	s.ids, _ = newFilter(col.ids)
+	s.marks, _ = newFilter(col.marks)
 	return s, append(append(s.header(one, two), one...), two...)
 }
+
+func (s *summary) idCount() int   { return len(s.ids.kept) }
+func (s *summary) markCount() int { return len(s.marks.kept) }
+
+// wide is a fingerprint as a filter takes it.
+func wide(mark uint32) uint64 { return uint64(mark) << 32 }
 
 func (s *summary) header(one, two []byte) []byte {
 	b := []byte(sidecarMagic)
@@ -146,72 +156,89 @@ func (s *summary) header(one, two []byte) []byte {
 	for _, v := range []uint64{s.number, s.first, s.next, s.firstSeq, uint64(s.maxStarted), uint64(s.closed.Time.UnixMilli())} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
-	for _, v := range []int{len(s.ids), len(s.marks), len(s.carried), s.positionCount, s.events} {
+	for _, v := range []int{s.idCount(), s.markCount(), len(s.carried), s.positionCount, s.events} {
 		b = binary.BigEndian.AppendUint32(b, uint32(v))
 	}
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(two, castagnoli))
 	return binary.BigEndian.AppendUint32(b, crc32.Update(crc32.Checksum(b, castagnoli), castagnoli, one))
 }
 
-// readSidecar reads the header and the first part.
-func readSidecar(path string, number uint64) (*summary, error) {
+// columns are the first part of a sidecar.
+type columns struct {
+	ids, marks column
+	carried    []byte
+}
+
+func newColumns(one []byte, ids, marks int) columns {
+	return columns{column{8, one[:ids*8]}, column{4, one[ids*8:][:marks*4]}, one[ids*8+marks*4:]}
+}
+
+// readSidecar reads the header and the first part. room is used for it, and
+// grows as it has to.
+func readSidecar(path string, number uint64, room *[]byte) (*summary, columns, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, columns{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, columns{}, err
 	}
-	return parseSidecar(f, info.Size(), path, number)
+	return parseSidecar(f, info.Size(), path, number, room)
 }
 
-func parseSidecar(r io.ReaderAt, size int64, path string, number uint64) (*summary, error) {
-	bad := func(what string) error { return fmt.Errorf("%w %s: %s", errSidecar, filepath.Base(path), what) }
+func parseSidecar(r io.ReaderAt, size int64, path string, number uint64, room *[]byte) (*summary, columns, error) {
+	bad := func(what string) (*summary, columns, error) {
+		return nil, columns{}, fmt.Errorf("%w %s: %s", errSidecar, filepath.Base(path), what)
+	}
 	var b [sidecarHeader]byte
 	if _, err := r.ReadAt(b[:], 0); err != nil {
-		return nil, bad("it is shorter than its header")
+		return bad("it is shorter than its header")
 	}
 	if string(b[:8]) != sidecarMagic || binary.BigEndian.Uint32(b[8:]) != sidecarLayout {
-		return nil, bad("not a sidecar of this version")
+		return bad("not a sidecar of this version")
 	}
 	u64 := func(at int) uint64 { return binary.BigEndian.Uint64(b[at:]) }
 	n, m, c, p, e := counts(b[64:84])
 	if n > maxColumn || m > maxColumn || c > maxColumn || p > maxColumn || e > maxColumn ||
 		size != sidecarHeader+n*8+m*4+c*8+m*4+(n+1)*4+p*8+e*8 {
-		return nil, bad("its length is not what its header says")
+		return bad("its length is not what its header says")
 	}
-	one := make([]byte, n*8+m*4+c*8)
+	*room = slices.Grow((*room)[:0], int(n*8+m*4+c*8))
+	one := (*room)[:n*8+m*4+c*8]
 	if _, err := r.ReadAt(one, sidecarHeader); err != nil {
-		return nil, bad("its first part cannot be read")
+		return bad("its first part cannot be read")
 	}
 	if crc32.Update(crc32.Checksum(b[:88], castagnoli), castagnoli, one) != binary.BigEndian.Uint32(b[88:]) {
-		return nil, bad("checksum")
+		return bad("checksum")
 	}
 	s := &summary{
 		path: path, number: u64(16), first: u64(24), next: u64(32), firstSeq: u64(40), events: int(e), positionCount: int(p),
 		maxStarted: int64(u64(48)), closed: payment.Moment{Time: time.UnixMilli(int64(u64(56))).UTC(), Clock: payment.ClockUnsynced},
-		ids: make([]uint64, n), marks: make([]uint32, m), carried: make([]uint64, c),
 	}
 	if binary.BigEndian.Uint32(b[12:])&1 != 0 {
 		s.closed.Clock = payment.ClockSynced
 	}
 	if s.number != number {
-		return nil, bad("it belongs to another segment")
+		return bad("it belongs to another segment")
 	}
-	for i := range s.ids {
-		s.ids[i] = binary.BigEndian.Uint64(one[i*8:])
+	col := newColumns(one, int(n), int(m))
+	var idsSorted, marksSorted bool
+	s.ids, idsSorted = newFilter(col.ids)
+	s.marks, marksSorted = newFilter(col.marks)
+	if !idsSorted || !marksSorted {
+		return bad("its hashes are out of order")
 	}
-	one = one[n*8:]
-	for i := range s.marks {
-		s.marks[i] = binary.BigEndian.Uint32(one[i*4:])
-	}
-	one = one[m*4:]
-	for i := range s.carried {
-		s.carried[i] = binary.BigEndian.Uint64(one[i*8:])
-	}
-	return s, nil
+	s.carried = numbers(col.carried)
+	return s, col, nil
+}
+
+// again reads the first part once more. What a filter lets pass is decided by it,
+// so its checksum is looked at again as well.
+func (s *summary) again() (columns, error) {
+	_, col, err := readSidecar(s.path, s.number, new([]byte))
+	return col, err
 }
 
 func counts(b []byte) (n, m, c, p, e int64) {
@@ -221,10 +248,10 @@ func counts(b []byte) (n, m, c, p, e int64) {
 
 // The columns of the second part begin here.
 func (s *summary) markColumn() int64 {
-	return sidecarHeader + int64(len(s.ids))*8 + int64(len(s.marks))*4 + int64(len(s.carried))*8
+	return sidecarHeader + int64(s.idCount())*8 + int64(s.markCount())*4 + int64(len(s.carried))*8
 }
-func (s *summary) offsetColumn() int64   { return s.markColumn() + int64(len(s.marks))*4 }
-func (s *summary) positionColumn() int64 { return s.offsetColumn() + int64(len(s.ids)+1)*4 }
+func (s *summary) offsetColumn() int64   { return s.markColumn() + int64(s.markCount())*4 }
+func (s *summary) positionColumn() int64 { return s.offsetColumn() + int64(s.idCount()+1)*4 }
 func (s *summary) eventColumn() int64    { return s.positionColumn() + int64(s.positionCount)*8 }
 
 func (s *summary) read(at int64, size int) ([]byte, error) {
@@ -238,12 +265,33 @@ func (s *summary) read(at int64, size int) ([]byte, error) {
 	return b, err
 }
 
-// positions are the numbers of the steps of one id. Whoever uses them has to
-// check that they lead to that id.
+// has says whether the segment has the id. Where its sidecar cannot tell the
+// answer is an error.
+func (s *summary) has(hash uint64) (bool, error) {
+	if !s.ids.may(hash) {
+		return false, nil
+	}
+	col, err := s.again()
+	if err != nil {
+		return false, err
+	}
+	_, found := col.ids.find(hash)
+	return found, nil
+}
+
+// positions are the numbers of the steps of one id, none if it is not there.
+// Whoever uses them has to check that they lead to that id.
 func (s *summary) positions(hash uint64) ([]uint64, error) {
-	i := find(s.ids, hash)
-	if i < 0 {
-		return nil, fmt.Errorf("%w: no such id", errSidecar)
+	if !s.ids.may(hash) {
+		return nil, nil
+	}
+	col, err := s.again()
+	if err != nil {
+		return nil, err
+	}
+	i, found := col.ids.find(hash)
+	if !found {
+		return nil, nil
 	}
 	b, err := s.read(s.offsetColumn()+int64(i)*4, 8)
 	if err != nil {
@@ -266,12 +314,16 @@ func (s *summary) eventNumbers(seq uint64, most int) ([]uint64, error) {
 
 // marked are the hashes of the ids with this fingerprint.
 func (s *summary) marked(m uint32) ([]uint64, error) {
-	i := find(s.marks, m)
-	if i < 0 {
+	if !s.marks.may(wide(m)) {
 		return nil, nil
 	}
+	col, err := s.again()
+	if err != nil {
+		return nil, err
+	}
+	i, _ := col.marks.find(wide(m))
 	j := i
-	for j < len(s.marks) && s.marks[j] == m {
+	for j < col.marks.len() && col.marks.at(j) == wide(m) {
 		j++
 	}
 	b, err := s.read(s.markColumn()+int64(i)*4, (j-i)*4)
@@ -280,11 +332,11 @@ func (s *summary) marked(m uint32) ([]uint64, error) {
 	}
 	var hashes []uint64
 	for k := 0; k < j-i; k++ {
-		id := binary.BigEndian.Uint32(b[k*4:])
-		if int64(id) >= int64(len(s.ids)) {
-			return nil, fmt.Errorf("%w: id %d of %d", errSidecar, id, len(s.ids))
+		id := int64(binary.BigEndian.Uint32(b[k*4:]))
+		if id >= int64(col.ids.len()) {
+			return nil, fmt.Errorf("%w: id %d of %d", errSidecar, id, col.ids.len())
 		}
-		hashes = append(hashes, s.ids[id])
+		hashes = append(hashes, col.ids.at(int(id)))
 	}
 	return hashes, nil
 }

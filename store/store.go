@@ -124,8 +124,10 @@ type Store struct {
 	active  *segment
 	live    *index                         // of the segment in use
 	open    map[payment.ID]*payment.Record // what is not over
-	closed  []*segment                     // retained, ascending
-	expired [][]uint64                     // sorted hashes of ids whose segment is gone
+	closed  []*segment                     // retained, ascending; replaced, never changed
+	ids     []filter                       // of closed, side by side: every Begin asks all of them
+	marks   []filter                       // likewise
+	expired []*summary                     // of segments that are gone; replaced, never changed
 	moved   map[uint64]int                 // hash: how many segments hold it carried over
 	next    uint64                         // number of the next entry
 	seq     uint64                         // newest event
@@ -229,6 +231,14 @@ func (s *Store) Segments() int {
 	return len(s.closed) + 1
 }
 
+// retain makes closed the segments that are kept. Call with mu.
+func (s *Store) retain(closed []*segment) {
+	s.closed, s.ids, s.marks = closed, make([]filter, len(closed)), make([]filter, len(closed))
+	for i, g := range closed {
+		s.ids[i], s.marks[i] = g.sum.ids, g.sum.marks
+	}
+}
+
 // oldest is the number of the oldest segment that is kept. Call with mu.
 func (s *Store) oldest() *segment {
 	if len(s.closed) > 0 {
@@ -237,7 +247,15 @@ func (s *Store) oldest() *segment {
 	return s.active
 }
 
-// hasExpired says whether only an expired segment had the id. Call with mu.
+// hasExpired says whether only an expired segment had the id. A sidecar that
+// cannot be read any more counts as one that has it, if its filter lets it pass:
+// an id in doubt is not used again.
 func (s *Store) hasExpired(hash uint64) bool {
-	return slices.ContainsFunc(s.expired, func(ids []uint64) bool { return find(ids, hash) >= 0 })
+	s.mu.RLock()
+	expired := s.expired
+	s.mu.RUnlock()
+	return slices.ContainsFunc(expired, func(sum *summary) bool {
+		found, err := sum.has(hash)
+		return found || err != nil
+	})
 }

@@ -201,7 +201,7 @@ func (s *summary) verify() error {
 	if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if _, err := readSidecar(s.path, s.number); err != nil {
+	if _, err := s.again(); err != nil {
 		return err
 	}
 	sum, err := s.read(84, 4)

@@ -4,10 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +13,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"tillgate/internal/broker"
+	"tillgate/internal/mosquitto"
 	"tillgate/internal/payment"
 )
 
@@ -43,34 +41,10 @@ type site struct {
 // newSite starts Mosquitto, or the embedded broker where that is not installed.
 func newSite(b *testing.B, box string) site {
 	b.Helper()
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if path = "/usr/sbin/mosquitto"; !exists(path) {
-			return embedded(b, box)
-		}
+	if !mosquitto.Installed() {
+		return embedded(b, box)
 	}
-	address := freePort(b)
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		b.Fatal(err)
-	}
-	conf := filepath.Join(b.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nmax_queued_messages 20000\n"), 0o644); err != nil {
-		b.Fatal(err)
-	}
-	cmd := exec.Command(path, "-c", conf)
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	until(b, "mosquitto to listen", func() bool {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return site{name: "mosquitto", address: address}
+	return site{name: "mosquitto", address: mosquitto.Start(b).Address}
 }
 
 func embedded(b *testing.B, box string) site {
@@ -100,16 +74,6 @@ func embedded(b *testing.B, box string) site {
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
-
-func freePort(b *testing.B) string {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // until waits for a condition; its pause is short because what is waited for
 // may be what is measured next.

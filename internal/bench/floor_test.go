@@ -107,6 +107,9 @@ func (j *floorJournal) Since(time.Time) iter.Seq2[payment.Record, error] {
 	return func(func(payment.Record, error) bool) {}
 }
 
+// NeedsPerson is for what a start reminds of, and nothing here was before it.
+func (j *floorJournal) NeedsPerson(t time.Time) iter.Seq2[payment.Record, error] { return j.Since(t) }
+
 func (j *floorJournal) Healthy() error { return nil }
 
 func (j *floorJournal) Pending(_ string, most int) ([]payment.Event, error) {

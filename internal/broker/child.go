@@ -54,7 +54,7 @@ func serve(conf Config, stdin io.Reader, stdout, stderr io.Writer, parent int) e
 		return err
 	}
 	srv.SetLoggerV2(&logger{w: stderr}, false, false, false)
-	go srv.Start()
+	srv.Start() // done when it returns: who asks before that sleeps for 25 ms first
 	defer srv.WaitForShutdown()
 	defer srv.Shutdown()
 	if !srv.ReadyForConnections(startWithin) {

@@ -197,7 +197,7 @@ func (a *app) simple(c payment.Command, asJSONOnly bool) error {
 	} else {
 		text := string(r.Status)
 		if r.Text != "" {
-			text += ": " + printable(r.Text)
+			text += ": " + payment.Printable(r.Text)
 		}
 		_, err = fmt.Fprintln(a.Out, text)
 	}

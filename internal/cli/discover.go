@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tillgate/internal/discover"
+	"tillgate/internal/payment"
 	"tillgate/internal/uevent"
 	"tillgate/link"
 	"tillgate/serialio"
@@ -134,14 +135,14 @@ func (d *discoverCmd) show(a *app, f discover.Found) {
 	if where == "" {
 		where = "USB " + f.USB.Port
 	}
-	fmt.Fprintf(a.Out, "%s  %s\n", where, printable(f.What))
+	fmt.Fprintf(a.Out, "%s  %s\n", where, payment.Printable(f.What))
 	if f.Terminal {
 		fmt.Fprintln(a.Out, "    known as a card terminal")
 	}
 	if u := f.USB; u != nil {
 		serial := "no serial number"
 		if u.Serial != "" {
-			serial = "serial number " + printable(u.Serial)
+			serial = "serial number " + payment.Printable(u.Serial)
 		}
 		fmt.Fprintf(a.Out, "    USB %s at %s, %s\n", u.ID, u.Port, serial)
 	}
@@ -171,7 +172,7 @@ func (d *discoverCmd) follow(a *app, before []discover.Found) error {
 			if d.JSON {
 				_ = asJSON(a.Out, gone{f, true})
 			} else {
-				fmt.Fprintf(a.Out, "- %s is gone\n", printable(f.Address))
+				fmt.Fprintf(a.Out, "- %s is gone\n", payment.Printable(f.Address))
 			}
 		}
 		for _, f := range without(now, before) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,8 +31,8 @@ import (
 func wire(t *testing.T, driver string, baud uint32) (port string) {
 	t.Helper()
 	theirs, port := linktest.NewPTY(t)
-	d, _ := drivers.Find(driver)
-	sim, err := d.Simulate(link.SimulatorConfig{Name: "t"})
+	all := drivers.All()
+	sim, err := all[slices.IndexFunc(all, func(d link.Driver) bool { return d.Name == driver })].Simulate(link.SimulatorConfig{Name: "t"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,5 +65,5 @@ func eventText(e payment.Event) string {
 	if len(data) > 200 {
 		data = data[:200] + "…"
 	}
-	return fmt.Sprintf("%s  %s", e.Type, printable(data))
+	return fmt.Sprintf("%s  %s", e.Type, payment.Printable(data))
 }

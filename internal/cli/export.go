@@ -72,7 +72,7 @@ func csvRow(r payment.Record) []string {
 		o.Response, string(r.Original.Payment), by, strconv.FormatBool(r.Test),
 	}
 	for i, cell := range row {
-		row[i] = harmless(printable(cell))
+		row[i] = harmless(payment.Printable(cell))
 	}
 	return row
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"tillgate/internal/control"
@@ -51,7 +50,7 @@ func (c *firstLookCmd) Run(a *app) error {
 		f.print(a.Out)
 		look.OK = look.OK && f.Level != bad
 		if len(look.Findings) < maxFindings {
-			look.Findings = append(look.Findings, finding{f.Check, f.Level, clipped(f.Tried), clipped(f.Found), clipped(f.Next)})
+			look.Findings = append(look.Findings, finding{f.Check, f.Level, payment.Clip(f.Tried, maxFindingText), payment.Clip(f.Found, maxFindingText), payment.Clip(f.Next, maxFindingText)})
 		}
 	}, false)
 	if look.OK {
@@ -93,17 +92,10 @@ func (c *firstLookCmd) await(a *app) {
 }
 
 func (f finding) print(w io.Writer) {
-	fmt.Fprintf(w, "%-8s %s: %s: %s\n", f.Level, f.Check, f.Tried, printable(f.Found))
+	fmt.Fprintf(w, "%-8s %s: %s: %s\n", f.Level, f.Check, f.Tried, payment.Printable(f.Found))
 	if f.Next != "" {
 		fmt.Fprintf(w, "         -> %s\n", f.Next)
 	}
-}
-
-func clipped(text string) string {
-	if len(text) > maxFindingText {
-		return strings.ToValidUTF8(text[:maxFindingText], "")
-	}
-	return text
 }
 
 // announceLook tells once what the first look at the box has found.

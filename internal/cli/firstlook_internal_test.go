@@ -3,9 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 // TestReplaceKeepsTheOldFile: what cannot be written leaves what was there.
@@ -22,15 +20,5 @@ func TestReplaceKeepsTheOldFile(t *testing.T) {
 	}
 	if b, err := os.ReadFile(file); string(b) != "old" || err != nil {
 		t.Errorf("got %q, %v", b, err)
-	}
-}
-
-// TestClippedText is whole characters within its bound.
-func TestClippedText(t *testing.T) {
-	for _, text := range []string{"short", strings.Repeat("x", 1000), "x" + strings.Repeat("ế", 1000)} {
-		got := clipped(text)
-		if len(got) > maxFindingText || !utf8.ValidString(got) || !strings.HasPrefix(text, got) || len(text) > maxFindingText && len(got) < maxFindingText-4 {
-			t.Errorf("%.10q: %d bytes, ends with %q", text, len(got), got[len(got)-3:])
-		}
 	}
 }

@@ -93,7 +93,7 @@ func (l *listCmd) Run(a *app) error {
 		default:
 			rows = append(rows, []string{
 				r.Started.Time.Local().Format(time.DateTime), string(r.ID), r.Terminal, string(r.Operation), r.Amount.String(),
-				standing(r), r.Outcome.Card.PAN.Last4(), printable(r.Outcome.Reference.Auth), printable(r.Order),
+				standing(r), r.Outcome.Card.PAN.Last4(), payment.Printable(r.Outcome.Reference.Auth), payment.Printable(r.Order),
 			})
 		}
 	}
@@ -137,7 +137,7 @@ func (a *app) showEntry(e control.Entry) {
 	rows := [][]string{}
 	add := func(name, value string) {
 		if value != "" {
-			rows = append(rows, []string{name, printable(value)})
+			rows = append(rows, []string{name, payment.Printable(value)})
 		}
 	}
 	add("payment", string(r.ID))
@@ -173,13 +173,13 @@ func (a *app) showEntry(e control.Entry) {
 		if s.By != "" {
 			note += " by " + s.By
 		}
-		rows = append(rows, []string{moment(s.At), string(s.Kind), printable(note)})
+		rows = append(rows, []string{moment(s.At), string(s.Kind), payment.Printable(note)})
 	}
 	columns(a.Out, rows)
 	if len(o.Receipt) > 0 {
 		fmt.Fprintln(a.Out)
 		for _, line := range o.Receipt {
-			fmt.Fprintln(a.Out, "    "+printable(line))
+			fmt.Fprintln(a.Out, "    "+payment.Printable(line))
 		}
 	}
 }
@@ -212,7 +212,7 @@ func (v *verifyCmd) Run(a *app) error {
 	} else {
 		fmt.Fprintf(a.Out, "%s, %s (%d not over), %s, %d bytes\n", plural(int(k.Segments), "segment"), plural(int(k.Payments), "payment"), k.Open, plural(int(k.Events), "event"), k.Bytes)
 		for _, f := range k.Faults {
-			fmt.Fprintf(a.Out, "segment %d: %s\n", f.Segment, printable(f.Text))
+			fmt.Fprintf(a.Out, "segment %d: %s\n", f.Segment, payment.Printable(f.Text))
 		}
 	}
 	if err == nil && !k.OK {

@@ -158,7 +158,7 @@ func (a *app) carryOut(c *control.Client, cmd payment.Command, asJSONOnly bool) 
 		case line.Terminal != nil:
 			text := string(line.Terminal.Link)
 			if line.Terminal.Error != "" {
-				text += ": " + printable(line.Terminal.Error)
+				text += ": " + payment.Printable(line.Terminal.Error)
 			}
 			fmt.Fprintf(a.Err, "terminal %s is %s\n", line.Terminal.Name, text)
 		case line.Payment != nil:
@@ -200,7 +200,7 @@ func (a *app) abortOnInterrupt(c *control.Client, id payment.ID, end func()) (st
 			case err != nil:
 				fmt.Fprintln(a.Err, "abort:", err)
 			case r.Text != "":
-				fmt.Fprintln(a.Err, "abort:", printable(r.Text))
+				fmt.Fprintln(a.Err, "abort:", payment.Printable(r.Text))
 			}
 		}
 	}()
@@ -219,7 +219,7 @@ func (a *app) refused(r payment.Reply, asJSONOnly bool) error {
 			return err
 		}
 	}
-	return &exit{exitError, fmt.Sprintf("refused (%s): %s", r.Reason, printable(r.Text)) + wayOut(r.Reason)}
+	return &exit{exitError, fmt.Sprintf("refused (%s): %s", r.Reason, payment.Printable(r.Text)) + wayOut(r.Reason)}
 }
 
 // wayOut is what a person can do about a refusal.

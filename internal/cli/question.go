@@ -51,7 +51,7 @@ func showDiagnosis(w io.Writer, result []byte) error {
 		if rows[name] == "" {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%-16s %s\n", name, printable(rows[name])); err != nil {
+		if _, err := fmt.Fprintf(w, "%-16s %s\n", name, payment.Printable(rows[name])); err != nil {
 			return err
 		}
 	}
@@ -100,7 +100,7 @@ func showLines(w io.Writer, result []byte) error {
 		lines = []string{"printed by the terminal"}
 	}
 	for _, line := range lines {
-		if _, err := fmt.Fprintln(w, printable(line)); err != nil {
+		if _, err := fmt.Fprintln(w, payment.Printable(line)); err != nil {
 			return err
 		}
 	}

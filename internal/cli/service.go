@@ -35,18 +35,21 @@ type service struct {
 	log     *slog.Logger
 }
 
-func (s *service) client() (*control.Client, error) { return control.Dial(s.socket) }
-
-func (s *service) Hold(ctx context.Context) error {
-	c, err := s.client()
+// ask puts a question to the gateway, if it runs.
+func (s *service) ask(question func(*control.Client) error) error {
+	c, err := control.Dial(s.socket)
+	if errors.Is(err, control.ErrNotRunning) {
+		return nil
+	}
 	if err != nil {
-		if errors.Is(err, control.ErrNotRunning) {
-			return nil
-		}
 		return err
 	}
 	defer c.Close()
-	err = c.Hold(ctx)
+	return question(c)
+}
+
+func (s *service) Hold(ctx context.Context) error {
+	err := s.ask(func(c *control.Client) error { return c.Hold(ctx) })
 	switch payment.ReasonOf(err) {
 	case payment.ReasonBusy, payment.ReasonUnsettled:
 		return fmt.Errorf("%w: %w", firmware.ErrBusy, err)
@@ -55,15 +58,7 @@ func (s *service) Hold(ctx context.Context) error {
 }
 
 func (s *service) Release(ctx context.Context) error {
-	c, err := s.client()
-	if err != nil {
-		if errors.Is(err, control.ErrNotRunning) {
-			return nil
-		}
-		return err
-	}
-	defer c.Close()
-	return c.Release(ctx)
+	return s.ask(func(c *control.Client) error { return c.Release(ctx) })
 }
 
 func (s *service) Stop(ctx context.Context) error { return systemctl(ctx, "stop", unit) }
@@ -76,6 +71,8 @@ func (s *service) Reboot(ctx context.Context) error { return systemctl(ctx, "--n
 func (s *service) Start(ctx context.Context) error {
 	return systemctl(ctx, "--no-block", "start", unit)
 }
+
+var errNoSystemd = fmt.Errorf("%w: this box has no systemctl", exec.ErrNotFound)
 
 func systemctl(ctx context.Context, args ...string) error {
 	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
@@ -140,7 +137,7 @@ func (s *service) Health(ctx context.Context) (firmware.Health, error) {
 		v, err := versionOf(ctx, s.current)
 		return firmware.Health{Version: firmware.Version(v.Version)}, err
 	}
-	c, err := s.client()
+	c, err := control.Dial(s.socket)
 	if err != nil {
 		return firmware.Health{}, err
 	}

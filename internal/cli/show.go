@@ -35,7 +35,7 @@ func stageText(p payment.Progress) string {
 		text = string(p.Stage)
 	}
 	if p.Vendor.Text != "" {
-		text += " (" + printable(p.Vendor.Text) + ")"
+		text += " (" + payment.Printable(p.Vendor.Text) + ")"
 	}
 	return text
 }
@@ -62,7 +62,7 @@ func sentence(r payment.Record) string {
 	var facts []string
 	add := func(name, value string) {
 		if value != "" {
-			facts = append(facts, strings.TrimSpace(name+" "+printable(value)))
+			facts = append(facts, strings.TrimSpace(name+" "+payment.Printable(value)))
 		}
 	}
 	add("card", o.Card.PAN.String())
@@ -81,20 +81,9 @@ func sentence(r payment.Record) string {
 		s += " (" + strings.Join(facts, ", ") + ")"
 	}
 	if o.Text != "" && o.Text != string(o.Result) {
-		s += ": " + printable(o.Text)
+		s += ": " + payment.Printable(o.Text)
 	}
 	return s
-}
-
-// printable takes control characters out of a text that came from a terminal,
-// a bank or a controller, so that it cannot move a person's cursor.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 func moment(m payment.Moment) string {

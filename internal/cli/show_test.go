@@ -73,17 +73,6 @@ func TestSentence(t *testing.T) {
 	}
 }
 
-// TestPrintable: what a terminal says cannot move a person's cursor or turn
-// the direction of a line.
-func TestPrintable(t *testing.T) {
-	if got, want := printable("a\x1b[31mb\r\nc\u202ed\u0085e"), "a [31mb  c d e"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := printable("Thẻ 信用卡"); got != "Thẻ 信用卡" {
-		t.Errorf("letters are lost: %q", got)
-	}
-}
-
 func TestColumns(t *testing.T) {
 	var b bytes.Buffer
 	columns(&b, [][]string{{"A", "BB", "C"}, {"Thẻ", "", "c"}, {"x", "yyy", ""}})

@@ -54,10 +54,10 @@ func (a *app) showStatus(st payment.Status) {
 			sells = "no: " + join(t.Reasons)
 		}
 		if t.Paused != "" {
-			note = "paused by " + printable(t.Paused)
+			note = "paused by " + payment.Printable(t.Paused)
 		}
 		if t.Error != "" {
-			note = printable(t.Error)
+			note = payment.Printable(t.Error)
 		}
 		if t.Test {
 			note = strings.TrimSpace("simulated " + note)
@@ -66,7 +66,7 @@ func (a *app) showStatus(st payment.Status) {
 	}
 	columns(a.Out, rows)
 	for _, al := range st.Alerts {
-		fmt.Fprintf(a.Out, "ALERT %s since %s: %s\n", al.Code, al.Since.Local().Format("2006-01-02 15:04"), printable(al.Text))
+		fmt.Fprintf(a.Out, "ALERT %s since %s: %s\n", al.Code, al.Since.Local().Format("2006-01-02 15:04"), payment.Printable(al.Text))
 		for _, id := range al.IDs {
 			fmt.Fprintf(a.Out, "    tillgate journal show %s\n", id)
 		}

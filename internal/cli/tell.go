@@ -94,7 +94,7 @@ func tellStatus(ctx context.Context, b *box, say func(string, ...any)) {
 		for _, t := range s.Terminals {
 			text := string(t.Link)
 			if t.Error != "" {
-				text += ": " + printable(t.Error)
+				text += ": " + payment.Printable(t.Error)
 			}
 			if t.Link == payment.LinkSettling && t.Payment != "" {
 				text += fmt.Sprintf(": asking what became of %s (at most %v, as long as a payment can last on it)", t.Payment, longest(b, t.Name))
@@ -107,7 +107,7 @@ func tellStatus(ctx context.Context, b *box, say func(string, ...any)) {
 		now := map[payment.AlertCode]bool{}
 		for _, al := range s.Alerts {
 			if now[al.Code] = true; !alerts[al.Code] {
-				say("ALERT %s: %s", al.Code, printable(al.Text))
+				say("ALERT %s: %s", al.Code, payment.Printable(al.Text))
 			}
 		}
 		for code := range alerts {

@@ -60,7 +60,7 @@ func (t *terminalsCmd) Run(a *app) error {
 		if len(t.Differs) > 0 {
 			note = "CHANGED: " + changes(*t.Paired, t.Differs)
 		}
-		row := []string{t.Name, t.Driver, string(t.Link), printable(i.Serial), printable(i.TID), printable(i.Model), printable(i.Software), note}
+		row := []string{t.Name, t.Driver, string(t.Link), payment.Printable(i.Serial), payment.Printable(i.TID), payment.Printable(i.Model), payment.Printable(i.Software), note}
 		rows = append(rows, row)
 	}
 	columns(a.Out, rows)
@@ -72,7 +72,7 @@ func changes(was payment.Inventory, names []string) string {
 	old := map[string]string{"identity": was.Identity, "serial": was.Serial, "tid": was.TID, "model": was.Model, "software": was.Software}
 	var all []string
 	for _, name := range names {
-		all = append(all, fmt.Sprintf("%s was %s", name, printable(old[name])))
+		all = append(all, fmt.Sprintf("%s was %s", name, payment.Printable(old[name])))
 	}
 	return strings.Join(all, ", ")
 }

@@ -17,6 +17,7 @@ import (
 	"tillgate/internal/control"
 	"tillgate/internal/gateway"
 	"tillgate/internal/payment"
+	"tillgate/internal/secretfile"
 	"tillgate/link"
 	"tillgate/mqtt"
 	"tillgate/store"
@@ -145,7 +146,10 @@ func (b *box) edge() error {
 	}
 	for _, d := range b.config.MQTT.Destinations {
 		o := common
-		o.Destination, o.URL, o.Commands, o.Username, o.PasswordFile = d.Name, d.URL, d.Commands, d.Username, d.PasswordFile
+		o.Destination, o.URL, o.Commands, o.Username = d.Name, d.URL, d.Commands, d.Username
+		if d.PasswordFile != "" {
+			o.Password = func() (string, error) { return secretfile.Read(d.PasswordFile) }
+		}
 		var err error
 		if o.TLS, err = tlsOf(d.TLS); err != nil {
 			return fmt.Errorf("destination %s: %w", d.Name, err)

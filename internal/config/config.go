@@ -67,8 +67,6 @@ type Destination struct {
 	PasswordFile string `yaml:"password_file" jsonschema_description:"File with the user's password."`
 	Commands     bool   `yaml:"commands" jsonschema_description:"Take commands from this broker. Only where everybody who may publish there may charge cards."`
 	TLS          TLS    `yaml:"tls" jsonschema_description:"Certificates, for mqtts."`
-
-	Password Secret `yaml:"-"` // from PasswordFile
 }
 
 // TLS names the files of a TLS client.

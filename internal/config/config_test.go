@@ -285,10 +285,7 @@ func TestSecrets(t *testing.T) {
 	}{
 		{"missing", 0, "", "pw: there is no such file"},
 		{"open to the world", 0o644, "hunter2", "run: chmod 0640 "},
-		{"written by the group", 0o660, "hunter2", "run: chmod 0640 "},
-		{"empty", 0o600, "\n", "is empty"},
 		{"two lines", 0o600, "hunter2\nhunter2\n", "more than one line"},
-		{"large", 0o600, strings.Repeat("hunter2", 1000), "larger than"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := config.Load(write(t, tt.mode, tt.content), drivers())

@@ -114,10 +114,5 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-// Close gives up a server that was never served.
-func (s *Server) Close() error {
-	return errors.Join(s.listener.Close(), os.Remove(s.o.Path))
-}
-
 // discard reads what is left of a refused body, a bounded amount.
 func discard(r io.Reader) { _, _ = io.CopyN(io.Discard, r, MaxCommand) }

@@ -3,6 +3,7 @@ package crashtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -17,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"tillgate/internal/control"
+	"tillgate/internal/mosquitto"
 	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/link/linktest"
@@ -38,17 +41,12 @@ func kills(t *testing.T) int {
 
 // TestKilled kills the real binary with -9 at random moments of payments
 // through a real line and a real broker, starts it again, and compares what a
-// controller heard with the bank's ledger. The terminal and the broker live on.
-// With every other driver it is killed a sixth as often.
+// controller heard, and what the journal has, with the bank's ledger. The terminal
+// and the broker live on. With every other driver it is killed a sixth as often;
+// and so is one whose own broker dies with it, asked over the control socket.
 func TestKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills a real binary many times; run without -short")
-	}
-	mosquitto, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if mosquitto = "/usr/sbin/mosquitto"; !exists(mosquitto) {
-			t.Skip("mosquitto is not installed: apt-get install mosquitto")
-		}
 	}
 	binary := filepath.Join(t.TempDir(), "tillgate")
 	if out, err := exec.Command("go", "build", "-o", binary, "tillgate").CombinedOutput(); err != nil {
@@ -64,13 +62,27 @@ func TestKilled(t *testing.T) {
 		}
 		t.Run(on.name, func(t *testing.T) {
 			t.Parallel()
-			killAndCompare(t, newKiosk(t, on, binary, mosquitto), n)
+			k := newKiosk(t, on, binary, mosquitto.Start(t).Address)
+			ctl := newController(t, k.broker, k.box, on.currency)
+			killAndCompare(t, k, ctl, n)
+			ctl.audit(t, k.sim.Ledger(), n)
 		})
 	}
+	t.Run("embedded broker", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t, onECRVN(), binary, "")
+		killAndCompare(t, k, newClerk(k), max(kills(t)/6, 1))
+	})
 }
 
-func killAndCompare(t *testing.T, k *kiosk, n int) {
-	ctl := newController(t, k.broker, k.box, k.on.currency)
+// customer is who asks for payments: a controller, or a clerk.
+type customer interface {
+	send(id payment.ID, minor int64)          // asks once, if a gateway can be heard
+	over(id payment.ID) bool                  // it heard how the payment ended
+	pay(k *kiosk, id payment.ID, minor int64) // asks with the same id until it is over
+}
+
+func killAndCompare(t *testing.T, k *kiosk, ctl customer, n int) {
 	k.start()
 	ctl.pay(k, "warmup", 1000)
 
@@ -88,10 +100,13 @@ func killAndCompare(t *testing.T, k *kiosk, n int) {
 		k.kill()
 		k.start()
 		ctl.pay(k, id, priceOf(i))
-		ctl.sent = i + 1
 	}
 	t.Logf("%d of %d were killed before their final event was heard", killed, n)
-	ctl.audit(t, k.sim.Ledger(), n)
+	k.compare()
+	if err := errors.Join(k.cmd.Process.Signal(os.Interrupt), k.cmd.Wait()); err != nil {
+		t.Errorf("the gateway ends with %v", err)
+	}
+	k.cmd = nil
 }
 
 // killedIn is the i-th payment in which the binary is killed.
@@ -109,20 +124,24 @@ type kiosk struct {
 	box    string
 	binary string
 	config string
-	broker string
+	socket string
+	broker string // "": its own
 	sim    link.Simulator
 	cmd    *exec.Cmd
 	log    *os.File
 }
 
-func newKiosk(t *testing.T, on subject, binary, mosquitto string) *kiosk {
+func newKiosk(t *testing.T, on subject, binary, broker string) *kiosk {
 	dir := t.TempDir()
-	k := &kiosk{t: t, on: on, box: "kiosk-1", binary: binary, config: filepath.Join(dir, "tillgate.yaml")}
+	k := &kiosk{t: t, on: on, box: "kiosk-1", binary: binary, config: filepath.Join(dir, "tillgate.yaml"), socket: filepath.Join(dir, "s"), broker: broker}
 	key := filepath.Join(dir, "key")
 	if err := os.WriteFile(key, []byte(k.on.key+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k.broker = startMosquitto(t, mosquitto, dir)
+	mqtt := fmt.Sprintf("destinations: [{name: local, url: \"tcp://%s\", commands: true}]", broker)
+	if broker == "" {
+		mqtt = fmt.Sprintf("broker: {address: %q}", mosquitto.FreePort(t))
+	}
 	address := k.terminal()
 	yaml := fmt.Sprintf(`box: %s
 data: %s
@@ -130,9 +149,7 @@ runtime: %s
 socket: %s
 log: {level: debug}
 allow_simulation: true
-mqtt:
-  destinations:
-    - {name: local, url: "tcp://%s", commands: true}
+mqtt: {%s}
 terminals:
   - name: front
     driver: %s
@@ -142,7 +159,7 @@ terminals:
     longest: 1s
     timeout: 1s
     profile: %s
-`, k.box, filepath.Join(dir, "data"), filepath.Join(dir, "run"), filepath.Join(dir, "run", "s"), k.broker, on.driver.Name, address, on.currency, strings.ReplaceAll(on.profile, "$KEY", key))
+`, k.box, filepath.Join(dir, "data"), filepath.Join(dir, "run"), k.socket, mqtt, on.driver.Name, address, on.currency, strings.ReplaceAll(on.profile, "$KEY", key))
 	if err := os.WriteFile(k.config, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -259,33 +276,68 @@ func (k *kiosk) tell(id payment.ID) {
 	k.cmd = nil
 }
 
-func startMosquitto(t *testing.T, binary, dir string) (address string) {
-	address = freePort(t)
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
+// compare holds the journal, as the gateway tells it, against the bank: a payment is
+// approved if and only if it was charged once, nothing was charged that the journal
+// does not have, each has one final event, and events have no gap.
+func (k *kiosk) compare() {
+	t := k.t
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := control.Dial(k.socket)
+	for ; err != nil; c, err = control.Dial(k.socket) { // it was just started
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	conf := filepath.Join(dir, "mosquitto.conf")
-	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n"), 0o644); err != nil {
-		t.Fatal(err)
+	defer c.Close()
+	finals, next := map[string]int{}, uint64(1)
+	for e, err := range c.Events(ctx, 1, false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Seq != next {
+			t.Errorf("event %d where %d was to come", e.Seq, next)
+		}
+		if next = e.Seq + 1; e.Type == payment.EventFinal {
+			finals[e.Subject]++
+		}
 	}
-	cmd := exec.Command(binary, "-c", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	charged, asked, lookedUp := charges(k.sim.Ledger()), 0, 0
+	for r, err := range c.History(ctx, control.Query{Limit: control.MaxLimit}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := charged[r.Amount.Minor]
+		delete(charged, r.Amount.Minor)
+		if paid := r.Outcome.Result.Paid(); n > 1 || paid != (n == 1) || r.State != payment.StateFinal || finals["payment/"+string(r.ID)] != 1 {
+			t.Errorf("payment %s is %s %s with %d final events, the bank charged it %d times", r.ID, r.State, r.Outcome.Result, finals["payment/"+string(r.ID)], n)
+		}
+		if asked++; r.Outcome.Source == payment.SourceLookup {
+			lookedUp++
+		}
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	return address
+	for minor, n := range charged {
+		t.Errorf("the bank charged %d minor units %d times, and the journal has no such payment", minor, n)
+	}
+	t.Logf("%d payments in the journal, %d found out by a lookup", asked, lookedUp)
+}
+
+// charges counts what the bank took, by amount: each payment has its own.
+func charges(ledger []link.Entry) map[int64]int {
+	n := map[int64]int{}
+	for _, e := range ledger {
+		if e.Charged && !e.Reversed {
+			n[e.Amount.Minor]++
+		}
+	}
+	return n
 }
 
 // audit compares what the controller heard with what the bank did.
 func (c *controller) audit(t *testing.T, ledger []link.Entry, n int) {
 	t.Helper()
-	charges := map[int64]int{}
-	for _, e := range ledger {
-		if e.Charged && !e.Reversed {
-			charges[e.Amount.Minor]++
-		}
-	}
+	took := charges(ledger)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	lost, doubled, phantom := 0, 0, 0
@@ -302,7 +354,7 @@ func (c *controller) audit(t *testing.T, ledger []link.Entry, n int) {
 				t.Fatal(err)
 			}
 		}
-		charged, paid := charges[priceOf(i)], rec.Outcome.Result == payment.Approved
+		charged, paid := took[priceOf(i)], rec.Outcome.Result == payment.Approved
 		switch {
 		case charged > 1:
 			doubled++

@@ -24,6 +24,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"tillgate/firmware"
+	"tillgate/internal/mosquitto"
 	"tillgate/internal/payment"
 	"tillgate/store"
 )
@@ -48,22 +49,16 @@ func TestAnnouncedUpdate(t *testing.T) {
 	}
 	t.Run("embedded broker", func(t *testing.T) {
 		t.Parallel()
-		announced(t, built, "")
+		announced(t, built, true)
 	})
 	t.Run("mosquitto", func(t *testing.T) {
 		t.Parallel()
-		mosquitto, err := exec.LookPath("mosquitto")
-		if err != nil {
-			if mosquitto = "/usr/sbin/mosquitto"; !exists(mosquitto) {
-				t.Skip("mosquitto is not installed: apt-get install mosquitto")
-			}
-		}
-		announced(t, built, mosquitto)
+		announced(t, built, false)
 	})
 }
 
-func announced(t *testing.T, built, mosquitto string) {
-	s := newService(t, built, mosquitto)
+func announced(t *testing.T, built string, embedded bool) {
+	s := newService(t, built, embedded)
 	s.do("start")
 	ear := s.listen()
 	ear.await("the box to sell", func(e *backend) bool { return e.sells })
@@ -126,7 +121,7 @@ type service struct {
 	run *exec.Cmd
 }
 
-func newService(t *testing.T, built, mosquitto string) *service {
+func newService(t *testing.T, built string, embedded bool) *service {
 	dir := t.TempDir()
 	s := &service{t: t, k: &kiosk{t: t, on: onECRVN()}, dir: dir, fw: filepath.Join(dir, "fw"), conf: filepath.Join(dir, "tillgate.yaml"), data: filepath.Join(dir, "data"), bundles: map[string][]byte{}}
 	for _, d := range []string{"fw", "keys", "bin", "base"} {
@@ -136,11 +131,11 @@ func newService(t *testing.T, built, mosquitto string) *service {
 	s.check(os.Symlink(filepath.Join(dir, "base"), filepath.Join(s.fw, "current")))
 	s.trust(built)
 	mqtt := ""
-	if mosquitto == "" {
-		s.broker = freePort(t)
+	if embedded {
+		s.broker = mosquitto.FreePort(t)
 		mqtt = fmt.Sprintf("  broker: {address: %q}\n", s.broker)
 	} else {
-		s.broker = startMosquitto(t, mosquitto, dir)
+		s.broker = mosquitto.Start(t).Address
 		mqtt = fmt.Sprintf("  destinations:\n    - {name: local, url: \"tcp://%s\", commands: true}\n", s.broker)
 	}
 	yaml := fmt.Sprintf("box: kiosk-1\ndata: %[1]s/data\nruntime: %[1]s/run\nsocket: %[1]s/run/s\nmqtt:\n%[2]sterminals:\n  - name: front\n    driver: ecrvn\n    address: serial://%[3]s\n    currency: VND\n    max_amount: \"5000000\"\n    longest: 10s\n    timeout: 5s\n    profile: {silent_when_busy: true}\n", dir, mqtt, s.k.terminal())
@@ -331,7 +326,7 @@ func (s *service) listen() *backend {
 func (e *backend) gone() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.sells = false
+	e.sells, e.session = false, ""
 }
 
 func (e *backend) hear(_ paho.Client, m paho.Message) {
@@ -373,8 +368,10 @@ func (e *backend) at(kind, text string) uint64 {
 	return 0
 }
 
-// now is the session to quote.
+// now is the session to quote. That the box sells can be heard before it.
 func (e *backend) now() string {
+	e.t.Helper()
+	e.await("a session", func(e *backend) bool { return e.session != "" })
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.session

@@ -205,11 +205,10 @@ const lookBack = 7 * 24 * time.Hour
 // remind raises again what a restart has made everybody forget. It takes its
 // time behind a long history, so nothing waits for it.
 func (g *Gateway) remind(ctx context.Context) {
-	for rec, err := range g.journal.Since(g.now().Time.Add(-lookBack)) {
+	for rec, err := range g.journal.NeedsPerson(g.now().Time.Add(-lookBack)) {
 		switch {
 		case err != nil || ctx.Err() != nil:
 			return
-		case !rec.NeedsPerson():
 		case rec.Contradicted != nil:
 			g.Raise(payment.AlertContradicted, contradictedText, rec.ID)
 		default:

@@ -40,6 +40,10 @@ type Journal interface {
 	// first. A record whose clock stood ahead of now is included.
 	Since(t time.Time) iter.Seq2[payment.Record, error]
 
+	// NeedsPerson lists those of Since that still ask for somebody to look
+	// ([payment.Record.NeedsPerson]), in much less time.
+	NeedsPerson(t time.Time) iter.Seq2[payment.Record, error]
+
 	// Note makes a short text durable under a name, in the place of the one
 	// before; "" removes it. Notes lists them. They are for what has to outlive
 	// the process without being about a payment.

@@ -20,7 +20,7 @@ const maxReadAgain = 32
 // error says that the line broke.
 func (l *lane) readAgain(ctx context.Context, term link.Terminal, closing payment.Record) error {
 	var owed []payment.Record // the journal is not written while it is read
-	for rec, err := range l.g.journal.Since(l.g.now().Time.Add(-lookBack)) {
+	for rec, err := range l.g.journal.NeedsPerson(l.g.now().Time.Add(-lookBack)) {
 		if err != nil {
 			return nil // a failed journal has raised its alert; the alert about the payment stays
 		}

@@ -157,7 +157,7 @@ func (m *Money) UnmarshalJSON(b []byte) error {
 	}
 	exp, ok := Exponent(j.Currency)
 	if !ok {
-		return fmt.Errorf("%w: currency %q is not in ISO 4217", ErrAmount, clip(j.Currency))
+		return fmt.Errorf("%w: currency %q is not in ISO 4217", ErrAmount, Excerpt(j.Currency))
 	}
 	if j.Exponent != nil && *j.Exponent != exp {
 		return fmt.Errorf("%w: %s has exponent %d, not %d", ErrAmount, j.Currency, exp, *j.Exponent)

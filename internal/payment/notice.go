@@ -101,7 +101,7 @@ func (n Notice) Validate() error {
 		}
 	}
 	if _, ok := noticeRank[n.Operation]; !ok {
-		v.add("operation", "%q is nothing that is notified", clip(string(n.Operation)))
+		v.add("operation", "%q is nothing that is notified", Excerpt(string(n.Operation)))
 	}
 	if n.Outcome.Result == "" {
 		v.add("outcome", "has no result")

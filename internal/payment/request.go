@@ -121,7 +121,7 @@ func (r Request) Validate() error {
 	checkText(&v, "order", r.Order, MaxOrder)
 	checkText(&v, "terminal", r.Terminal, MaxOrder)
 	if !r.Operation.Known() {
-		v.add("operation", "%q is not known", clip(string(r.Operation)))
+		v.add("operation", "%q is not known", Excerpt(string(r.Operation)))
 	}
 	r.validateAmount(&v)
 	r.validateCashback(&v)
@@ -152,7 +152,7 @@ func (r Request) validateAmount(v *Invalid) {
 		v.add("amount", "is required")
 	case r.Amount.IsZero():
 	case !r.Operation.MovesMoney():
-		v.add("amount", "has no meaning for a %s", clip(string(r.Operation)))
+		v.add("amount", "has no meaning for a %s", Excerpt(string(r.Operation)))
 	case r.Amount.Minor <= 0:
 		v.add("amount", "must be more than zero")
 	case r.Amount.Minor > MaxMinor:

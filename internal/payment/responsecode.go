@@ -24,7 +24,7 @@ func ResponseCodeOf(code string) ResponseCode {
 		rc.Code = code
 		return rc
 	}
-	return ResponseCode{Code: clip(code), Text: "unknown response code", Decision: DecisionDoubtful}
+	return ResponseCode{Code: Excerpt(code), Text: "unknown response code", Decision: DecisionDoubtful}
 }
 
 // responseCodes is ISO 8583:1987 DE 39 with the values that acquirers use.

@@ -9,7 +9,7 @@ func CheckOrder(tx Transaction, others []Record) error {
 	}
 	for _, r := range others {
 		if r.ID != tx.ID && r.Order == tx.Order && r.HoldsOrder() {
-			return Refuse(ReasonOrderBusy, "order %s: payment %s is %s; set split to pay an order in parts", clip(tx.Order), r.ID, r.describe())
+			return Refuse(ReasonOrderBusy, "order %s: payment %s is %s; set split to pay an order in parts", Excerpt(tx.Order), r.ID, r.describe())
 		}
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"time"
-	"unicode/utf8"
 )
 
 // decodeStrict reads exactly one JSON value into v and refuses members that v
@@ -21,19 +20,6 @@ func decodeStrict(b []byte, v any) error {
 		return errors.New("more than one JSON value")
 	}
 	return nil
-}
-
-// clip shortens a text that came from outside before it is quoted back.
-func clip(s string) string {
-	const most = 40
-	if len(s) <= most {
-		return s
-	}
-	s = s[:most]
-	for !utf8.ValidString(s) && s != "" {
-		s = s[:len(s)-1]
-	}
-	return s + "…"
 }
 
 // Millis is a duration that travels as an integer number of milliseconds.

@@ -54,10 +54,10 @@ func (t *terminal) Complete(ctx context.Context, tx payment.Transaction, o payme
 	}
 	if v, err := t.get(ctx, "RRN", "AuthCode"); err == nil {
 		if o.Reference.RRN == "" {
-			o.Reference.RRN = clip(v.Text("RRN"), maxField)
+			o.Reference.RRN = payment.Clip(v.Text("RRN"), maxField)
 		}
 		if o.Reference.Auth == "" {
-			o.Reference.Auth = clip(v.Text("AuthCode"), maxField)
+			o.Reference.Auth = payment.Clip(v.Text("AuthCode"), maxField)
 		}
 	}
 	o.Receipt = t.slip(ctx)

@@ -3,6 +3,7 @@ package bpos
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -437,5 +438,18 @@ func TestOddLibraries(t *testing.T) {
 				t.Errorf("%s: got %v, want %s, and nothing sent", name, err, c.want)
 			}
 		})
+	}
+}
+
+// TestBridgeSays: what a bridge says goes to the log without card numbers,
+// wherever the line is cut.
+func TestBridgeSays(t *testing.T) {
+	var said, log strings.Builder
+	for n := range maxSaid {
+		said.WriteString(strings.Repeat("x", 360+n) + " 4111111111111111\n")
+	}
+	listen(strings.NewReader(said.String()), slog.New(slog.NewTextHandler(&log, nil)))
+	if got := strings.Count(log.String(), "the bridge says"); got != maxSaid || strings.Contains(log.String(), "4111") {
+		t.Errorf("%d lines: %s", got, log.String())
 	}
 }

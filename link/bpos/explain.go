@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"tillgate/internal/payment"
 	"tillgate/link/bpos/bridge"
 )
 
@@ -60,7 +61,7 @@ func explainRequest(w io.Writer, r bridge.Request) {
 			if a.Name == "bsKey" {
 				value = "(dropped)"
 			}
-			fmt.Fprintf(w, "  %-18s %s\n", a.Name, printable(maskNumbers(clip(value, maxField))))
+			fmt.Fprintf(w, "  %-18s %s\n", a.Name, payment.Printable(payment.Clip(payment.MaskNumbers(value), maxField)))
 		}
 	default:
 		fmt.Fprintf(w, "request %d: get %s\n", r.ID, strings.Join(r.Get, ", "))
@@ -81,9 +82,9 @@ func told(m bridge.Method) string {
 func explainAnswer(w io.Writer, a bridge.Answer) {
 	switch {
 	case a.Error != "":
-		fmt.Fprintf(w, "answer %d: the bridge refuses (%s): %s\n", a.ID, printable(string(a.Error)), printable(clip(a.Text, maxField*4)))
+		fmt.Fprintf(w, "answer %d: the bridge refuses (%s): %s\n", a.ID, payment.Printable(string(a.Error)), payment.Printable(payment.Clip(a.Text, maxField*4)))
 	case a.Hello != 0:
-		fmt.Fprintf(w, "answer %d: hello from a %s bridge, library %s\n", a.ID, printable(a.Kind), printable(a.Library))
+		fmt.Fprintf(w, "answer %d: hello from a %s bridge, library %s\n", a.ID, payment.Printable(a.Kind), payment.Printable(a.Library))
 	case a.Code != nil:
 		fmt.Fprintf(w, "answer %d: the library returned %d%s\n", a.ID, *a.Code, returned(*a.Code))
 	default:
@@ -105,7 +106,7 @@ func returned(code int) string {
 }
 
 func explainValue(w io.Writer, name string, v any) {
-	text := printable(maskNumbers(clip(fmt.Sprint(v), maxField*8)))
+	text := payment.Printable(payment.Clip(payment.MaskNumbers(fmt.Sprint(v)), maxField*8))
 	switch n, _ := v.(int64); name {
 	case "LastStatMsgCode":
 		text += " (" + statuses[n].text + ")"

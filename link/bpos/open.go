@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"tillgate/internal/secretfile"
 	"tillgate/link"
 	"tillgate/link/bpos/bridge"
 )
@@ -106,9 +105,6 @@ func (t *terminal) dial(ctx context.Context, c link.Config) (link.Conn, error) {
 		t.local = true
 		return startBridge(t.settings.Bridge, t.settings.Library, t.log)
 	}
-	if c.Dial == nil {
-		return nil, errors.New("the configuration has no way to open the address")
-	}
 	return c.Dial(ctx)
 }
 
@@ -165,23 +161,11 @@ var hexKey = regexp.MustCompile(`^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{48}|[0-9A-Fa-f]{6
 // readKey reads the key of UseMac: one line of hex, for AES with 128, 192 or 256
 // bits. The error never has a part of it.
 func readKey(file string) (string, error) {
-	f, err := os.Open(file)
+	line, err := secretfile.Read(file)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if info.Mode().Perm()&0o027 != 0 {
-		return "", fmt.Errorf("%s can be read by others (mode %04o); run: chmod 0640 %s", file, info.Mode().Perm(), file)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, 256))
-	if err != nil {
-		return "", err
-	}
-	key := strings.TrimSpace(string(b))
+	key := strings.TrimSpace(line)
 	if !hexKey.MatchString(key) {
 		return "", fmt.Errorf("%s: a MAC key is 32, 48 or 64 hex digits on one line", file)
 	}

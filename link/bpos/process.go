@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"tillgate/internal/payment"
 	"tillgate/link"
 )
 
@@ -67,7 +68,7 @@ func startBridge(program, library string, log *slog.Logger) (link.Conn, error) {
 func listen(r io.Reader, log *slog.Logger) {
 	s := bufio.NewScanner(r)
 	for n := 0; n < maxSaid && s.Scan(); n++ {
-		log.Info("the bridge says", "text", maskNumbers(clip(s.Text(), 400)))
+		log.Info("the bridge says", "text", payment.Clip(payment.MaskNumbers(s.Text()), 400))
 	}
 	io.Copy(io.Discard, r)
 }

@@ -2,9 +2,7 @@ package bpos
 
 import (
 	"context"
-	"regexp"
 	"strings"
-	"unicode"
 
 	"tillgate/internal/payment"
 )
@@ -44,36 +42,10 @@ func receiptLines(text, known string) []string {
 		if len(lines) == maxLines {
 			break
 		}
-		lines = append(lines, clip(strings.TrimRight(printable(maskBut(line, known)), " "), maxWidth))
+		lines = append(lines, payment.Clip(strings.TrimRight(payment.Printable(payment.MaskNumbers(line, known)), " "), maxWidth))
 	}
 	if len(lines) == 1 && lines[0] == "" {
 		return nil
 	}
 	return lines
-}
-
-// cardNumber is what can be a card number in a text: 13 digits and more in one
-// piece, or groups as they are printed on a card.
-var cardNumber = regexp.MustCompile(`\d{13,}|\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{1,7}|\d{4}[ -]\d{6}[ -]\d{4,5}`)
-
-func maskNumbers(s string) string { return maskBut(s, "") }
-
-// maskBut leaves the last four digits of what can be a card number.
-func maskBut(s, known string) string {
-	return cardNumber.ReplaceAllStringFunc(s, func(n string) string {
-		if n == known {
-			return n
-		}
-		return payment.MaskPAN(n).String()
-	})
-}
-
-// printable keeps control characters of the terminal off screens and paper.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		if !unicode.IsPrint(c) && c != ' ' {
-			return ' '
-		}
-		return c
-	}, s)
 }

@@ -40,21 +40,14 @@ var properties = []string{
 const maxField = 128
 
 func readRecord(v bridge.Values) record {
-	text := func(name string) string { return clip(strings.TrimSpace(v.Text(name)), maxField) }
+	text := func(name string) string { return payment.Clip(strings.TrimSpace(v.Text(name)), maxField) }
 	return record{
 		kind: v.Number("TxnType"), status: v.Number("TrnStatus"), amount: v.Number("Amount"), add: v.Number("AddAmount"),
 		invoice: v.Number("InvoiceNum"), batch: v.Number("TrnBatchNum"), code: v.Number("ResponseCode"),
 		rrn: text("RRN"), auth: text("AuthCode"), time: text("DateTime"), tid: text("TerminalID"), mid: text("MerchantID"),
 		card: payment.MaskPAN(v.Text("PAN")), issuer: text("IssuerName"), aid: text("emvAID"), entry: v.Number("EntryMode"),
-		signature: v.Number("SignVerif") == 1, currency: text("CurrencyCode"), addData: text("AddData"), rnk: text("RNK"),
+		signature: v.Number("SignVerif") == 1, currency: text("CurrencyCode"), addData: payment.Clip(payment.MaskNumbers(strings.TrimSpace(v.Text("AddData"))), maxField), rnk: text("RNK"),
 	}
-}
-
-func clip(s string, most int) string {
-	for len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "")
-	}
-	return s
 }
 
 // record reads the properties of the last operation.
@@ -189,7 +182,7 @@ func (t *terminal) info(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	info := clip(v.Text("TerminalInfo"), maxField*2)
+	info := payment.Clip(v.Text("TerminalInfo"), maxField*2)
 	t.identity = identityOf(info)
 	return info, nil
 }

@@ -46,17 +46,11 @@ var simFeatures = []string{"readers-failed", "close-batch"}
 // NewSimulator makes a terminal. "" as a currency is UAH; it must be one with two
 // decimals.
 func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
-	term, err := tmaster.New(tmaster.Config{
-		Name: c.Name, Ledger: c.Ledger, Script: c.Script, Features: simFeatures, Currency: c.Currency, Pace: c.Pace, Log: c.Log, ConfirmWithin: simConfirmWithin,
-	})
+	term, err := tmaster.New(tmaster.Config{SimulatorConfig: c, Features: simFeatures, ConfirmWithin: simConfirmWithin})
 	if err != nil {
 		return nil, fmt.Errorf("simulator bpos: %w", err)
 	}
-	s := &Simulator{term: term, log: c.Log, ctrl: control{lines: map[int64]string{}}}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
-	return s, nil
+	return &Simulator{term: term, log: term.Log(), ctrl: control{lines: map[int64]string{}}}, nil
 }
 
 // Ledger lists what the bank did, oldest first. No id of the request travels, so

@@ -23,13 +23,3 @@ func All() []link.Driver {
 		bpos.Driver(),
 	}
 }
-
-// Find returns the driver of a name.
-func Find(name string) (link.Driver, bool) {
-	for _, d := range All() {
-		if d.Name == name {
-			return d, true
-		}
-	}
-	return link.Driver{}, false
-}

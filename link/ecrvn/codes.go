@@ -2,7 +2,6 @@ package ecrvn
 
 import (
 	"fmt"
-	"strings"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
@@ -78,24 +77,12 @@ func gaveUp(a answer) bool {
 // doubt says why an answer is no outcome.
 func doubt(a answer) error {
 	if a.status != statusDone {
-		err := fmt.Errorf("the terminal says %q, which does not exclude an approval", show(a.status))
-		return &link.Answered{Vendor: payment.VendorCode{Code: show(a.status)}, Err: err}
+		err := fmt.Errorf("the terminal says %q, which does not exclude an approval", payment.Word(a.status))
+		return &link.Answered{Vendor: payment.VendorCode{Code: payment.Word(a.status)}, Err: err}
 	}
-	code := show(a.info.returnCode)
+	code := payment.Word(a.info.returnCode)
 	err := fmt.Errorf("the terminal says %q with return code %q, which does not exclude an approval", statusDone, code)
 	return &link.Answered{Vendor: payment.VendorCode{Code: code}, Err: err}
-}
-
-// show makes a word of the terminal fit for an error: short, and letters and
-// digits only, so that nothing else can hide in it.
-func show(s string) string {
-	s = strings.Map(func(c rune) rune {
-		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_' || c == '-' {
-			return c
-		}
-		return '?'
-	}, s)
-	return s[:min(len(s), 12)]
 }
 
 // entryModes are the values of cardInput: S quẹt thẻ, C insert chip card, F

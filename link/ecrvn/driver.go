@@ -10,6 +10,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // Driver is this protocol, for the list of drivers.
@@ -70,11 +71,8 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 }
 
 func connect(ctx context.Context, c link.Config, s *Settings, log *slog.Logger) (line, error) {
-	if isWeb(c.Address) {
+	if stream.IsWeb(c.Address) {
 		return newWeb(c.Address, s, log)
-	}
-	if c.Dial == nil {
-		return nil, errors.New("the configuration has no way to open the address")
 	}
 	conn, err := c.Dial(ctx)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"tillgate/internal/payment"
 	"tillgate/link/frame"
 )
 
@@ -55,7 +56,7 @@ func explainRequest(w io.Writer, text string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "request %s\n", printable(r.command))
+	fmt.Fprintf(w, "request %s\n", payment.Printable(r.command))
 	row(w, "requestId", r.id)
 	row(w, "clientId", r.client)
 	var errs []error
@@ -93,7 +94,7 @@ func explainAnswer(w io.Writer, b []byte) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "answer to %s, %d bytes: %s\n", printable(a.command), len(b), meaning(a))
+	fmt.Fprintf(w, "answer to %s, %d bytes: %s\n", payment.Printable(a.command), len(b), meaning(a))
 	row(w, "requestId", a.requestID)
 	row(w, "clientId", a.clientID)
 	row(w, "status", a.status)
@@ -127,16 +128,6 @@ func meaning(a answer) string {
 
 func row(w io.Writer, name, value string) {
 	if value != "" {
-		fmt.Fprintf(w, "  %-16s %s\n", name, printable(value))
+		fmt.Fprintf(w, "  %-16s %s\n", name, payment.Printable(value))
 	}
-}
-
-// printable keeps control characters of captured bytes off the screen.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {
-			return '?'
-		}
-		return c
-	}, s)
 }

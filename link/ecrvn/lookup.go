@@ -33,7 +33,7 @@ func (t *terminal) last(ctx context.Context, heed func(answer) bool) (info, erro
 		},
 	})
 	if err == nil && got.requestID != "" && (got.command != cmdLast || got.status != statusDone) {
-		err = fmt.Errorf("the terminal says %q", show(got.status))
+		err = fmt.Errorf("the terminal says %q", payment.Word(got.status))
 	}
 	if err != nil {
 		return info{}, &link.Error{Op: cmdLast, Sent: sent, Err: err}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"tillgate/internal/payment"
 )
 
 const (
@@ -109,13 +111,13 @@ func (p *parser) text() string {
 			return ""
 		}
 		if w := p.word(); w != "null" {
-			return clip(w)
+			return payment.Clip(w, maxKept)
 		}
 		return ""
 	}
 	raw := p.raw()
 	if !needsCare(raw) {
-		return clip(string(raw))
+		return payment.Clip(string(raw), maxKept)
 	}
 	return p.careful(raw)
 }
@@ -174,7 +176,7 @@ func (p *parser) careful(raw []byte) string {
 		}
 		return c
 	}, s)
-	return clip(s)
+	return payment.Clip(s, maxKept)
 }
 
 // word reads a number, true, false or null.
@@ -225,16 +227,4 @@ func (p *parser) array() {
 			p.fail("neither a comma nor an end")
 		}
 	}
-}
-
-// clip keeps the first bytes of a value, without cutting a character in two.
-func clip(s string) string {
-	if len(s) <= maxKept {
-		return s
-	}
-	s = s[:maxKept]
-	for s != "" && !utf8.ValidString(s) {
-		s = s[:len(s)-1]
-	}
-	return s
 }

@@ -45,12 +45,9 @@ type charge struct {
 // NewSimulator makes a terminal. The currency is VND or USD, the two that the
 // document knows; "" is VND.
 func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
-	script, err := grammar().Parse(c.Script)
+	c, script, err := simulate.Prepare(c, "VND", grammar())
 	if err != nil {
 		return nil, fmt.Errorf("simulator ecrvn: %w", err)
-	}
-	if c.Currency == "" {
-		c.Currency = "VND"
 	}
 	if currencyNumbers[c.Currency] == "" {
 		return nil, fmt.Errorf("simulator ecrvn: currency %q: the document has VND and USD", c.Currency)
@@ -61,9 +58,6 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 	}
 	if err := simulate.Load(c.Ledger, &s.state); err != nil {
 		return nil, fmt.Errorf("simulator ecrvn: ledger: %w", err)
-	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
 	}
 	return s, nil
 }

@@ -132,35 +132,14 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.NotFound(w, req)
 		return
 	}
-	type result struct {
-		reply reply
-		ok    bool
-	}
-	answered := make(chan result, 1)
-	s.power.Go(func() {
+	s.power.Respond(w, req, func() []byte {
 		rep, ok := s.run(r)
-		answered <- result{rep, ok}
-	})
-	select {
-	case got := <-answered:
-		s.respond(w, req, got.reply, got.ok)
-	case <-req.Context().Done(): // the customer goes on, nobody will hear of it
-	case <-s.power.Done():
-		panic(http.ErrAbortHandler)
-	}
-}
-
-func (s *Simulator) respond(w http.ResponseWriter, req *http.Request, rep reply, ok bool) {
-	if len(rep.say) > 0 {
-		w.Header().Set("Content-Type", "application/json")
-		w.Write(rep.say)
-		return
-	}
-	if ok && !rep.hangUp { // says nothing, for as long as somebody listens
-		select {
-		case <-req.Context().Done():
-		case <-s.power.Done():
+		switch {
+		case len(rep.say) > 0:
+			return rep.say
+		case ok && !rep.hangUp:
+			return nil
 		}
-	}
-	panic(http.ErrAbortHandler) // ends the connection without an answer
+		return []byte{}
+	})
 }

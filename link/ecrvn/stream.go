@@ -3,6 +3,7 @@ package ecrvn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -16,35 +17,22 @@ import (
 type serial struct{ *stream.Stream[answer] }
 
 // newSerial reads objects from the connection; half of one that stays silent for
-// idle is dropped. Raw bytes, which can hold card data, do not leave it.
+// idle is dropped.
 func newSerial(conn link.Conn, idle time.Duration, log *slog.Logger) serial {
-	return serial{stream.Open(conn, maxLate, log, func(s *stream.Stream[answer]) error {
-		var objects *frame.Objects
-		objects = frame.NewObjects(stream.Patient(conn, func() time.Duration {
-			if objects.Pending() > 0 {
-				return idle
-			}
-			return 0
-		}), maxAnswer)
-		for {
-			b, err := objects.Next()
-			switch {
-			case err == nil:
-				a, err := decode(b)
-				if err != nil {
-					log.Warn("object from the terminal dropped", "bytes", len(b), "err", err)
-					continue
-				}
-				s.Hand(a)
-			case errors.Is(err, frame.ErrCorrupt):
-				log.Warn("bytes from the terminal dropped", "err", err)
-			case errors.Is(err, os.ErrDeadlineExceeded):
-				log.Warn("half an answer dropped", "bytes", objects.Reset())
-			default:
-				return err
-			}
+	var objects *frame.Objects
+	objects = frame.NewObjects(stream.Patient(conn, func() time.Duration {
+		if objects.Pending() > 0 {
+			return idle
 		}
-	})}
+		return 0
+	}), maxAnswer)
+	return serial{stream.Listen(conn, maxLate, log, func() ([]byte, error) {
+		b, err := objects.Next()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = fmt.Errorf("%w: half an answer of %d bytes", frame.ErrCorrupt, objects.Reset())
+		}
+		return b, err
+	}, decode)}
 }
 
 func (s serial) exchange(ctx context.Context, c call) (sent bool, err error) {

@@ -19,33 +19,18 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
+	"tillgate/link"
 	"tillgate/link/frame"
 	"tillgate/link/stream"
 )
 
-const dialTimeout = 5 * time.Second
-
-// web is a terminal behind its web service. Each request has a connection of
-// its own, written and read here: net/http's client repeats requests, follows
-// redirects and asks proxies, and cannot tell whether a byte has left.
+// web is a terminal behind its web service.
 type web struct {
+	stream.Calls
 	base     *url.URL
 	settings *Settings
-	tls      *tls.Config // nil for http
-	dial     func(ctx context.Context, address string) (net.Conn, error)
 	log      *slog.Logger
-
-	mu     sync.Mutex
-	conn   net.Conn // of the running exchange
-	closed bool
-}
-
-// isWeb says whether an address is a web service's.
-func isWeb(address string) bool {
-	return strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://")
 }
 
 func newWeb(address string, s *Settings, log *slog.Logger) (*web, error) {
@@ -59,11 +44,13 @@ func newWeb(address string, s *Settings, log *slog.Logger) (*web, error) {
 	if u.Path == "" || u.Path == "/" {
 		u.Path = s.Web.Path
 	}
-	d := &net.Dialer{Timeout: dialTimeout}
-	w := &web{base: u, settings: s, log: log}
-	w.dial = func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
+	host := u.Host
+	if u.Port() == "" {
+		host = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	}
+	w := &web{Calls: stream.Calls{Dial: stream.DialHost(host)}, base: u, settings: s, log: log}
 	if u.Scheme == "https" {
-		w.tls, err = s.Web.pinned()
+		w.TLS, err = s.Web.pinned()
 	}
 	return w, err
 }
@@ -116,41 +103,12 @@ func (w *web) exchange(ctx context.Context, c call) (sent bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	conn, err := w.open(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer w.drop(conn)
-	// The deadline is the call's; a cancelled ctx moves it into the past.
-	if err := conn.SetDeadline(time.Now().Add(c.within)); err != nil {
-		return false, err
-	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	if ctx.Err() != nil {
-		return false, ctx.Err()
-	}
-	if n, err := conn.Write(text); err != nil {
-		// A TLS record counts as written only when all of it is.
-		return n > 0 || w.tls != nil, cause(ctx, err)
-	}
-	if c.wrote != nil {
-		c.wrote()
-	}
-	return true, cause(ctx, w.read(conn, req, c))
-}
-
-// cause says what an error of the connection means.
-func cause(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return stream.ErrSilent
-	}
-	return err
+	return w.Call(ctx, text, c.within, func(conn link.Conn) error {
+		if c.wrote != nil {
+			c.wrote()
+		}
+		return w.read(conn, req, c)
+	})
 }
 
 // render writes the whole HTTP request. The query is text, as the document
@@ -177,65 +135,9 @@ func (w *web) render(query string) ([]byte, *http.Request, error) {
 	return b.Bytes(), req, nil
 }
 
-// open connects, with the TLS handshake behind it: up to here nothing of the
-// request has left.
-func (w *web) open(ctx context.Context) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	host := w.base.Host
-	if w.base.Port() == "" {
-		host = net.JoinHostPort(w.base.Hostname(), map[string]string{"http": "80", "https": "443"}[w.base.Scheme])
-	}
-	conn, err := w.dial(ctx, host)
-	if err != nil {
-		return nil, err
-	}
-	if err := w.hold(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	if w.tls == nil {
-		return conn, nil
-	}
-	secure := tls.Client(conn, w.tls)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		w.drop(conn)
-		return nil, err
-	}
-	return secure, nil
-}
-
-// hold makes the connection one that Close can end.
-func (w *web) hold(conn net.Conn) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		return net.ErrClosed
-	}
-	w.conn = conn
-	return nil
-}
-
-func (w *web) drop(conn net.Conn) {
-	w.mu.Lock()
-	w.conn = nil
-	w.mu.Unlock()
-	conn.Close()
-}
-
-func (w *web) Close() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.closed = true
-	if w.conn != nil {
-		w.conn.Close()
-	}
-	return nil
-}
-
 // read takes the response apart. Redirects are not followed: what another
 // address says is no answer of this terminal.
-func (w *web) read(conn net.Conn, req *http.Request, c call) error {
+func (w *web) read(conn link.Conn, req *http.Request, c call) error {
 	limited := io.LimitReader(conn, 2*maxAnswer)
 	resp, err := http.ReadResponse(bufio.NewReader(limited), req)
 	if err != nil {

@@ -209,30 +209,16 @@ func TestWebSent(t *testing.T) {
 			http.ReadRequest(bufio.NewReader(theirs))
 			theirs.Close()
 		}()
-		w.dial = func(context.Context, string) (net.Conn, error) {
-			return netConn{linktest.BreakAt(ours, n, linktest.CutWrite), ours}, nil
-		}
+		w.Dial = func(context.Context) (link.Conn, error) { return linktest.BreakAt(ours, n, linktest.CutWrite), nil }
 		sent, err := w.exchange(t.Context(), call{query: "rqt=A|B&cmd=sale|1", within: time.Second, take: func(answer) bool { return true }})
 		if err == nil || sent != (n > 0) {
 			t.Errorf("broken at %d: got %v, %v", n, sent, err)
 		}
 	}
-	w.dial = func(context.Context, string) (net.Conn, error) { return nil, errors.New("refused") }
+	w.Dial = func(context.Context) (link.Conn, error) { return nil, errors.New("refused") }
 	if sent, err := w.exchange(t.Context(), call{}); err == nil || sent {
 		t.Errorf("no connection: got %v, %v", sent, err)
 	}
-}
-
-// netConn makes a breaking connection a net.Conn.
-type netConn struct {
-	*linktest.Breaking
-	net net.Conn
-}
-
-func (c netConn) LocalAddr() net.Addr  { return c.net.LocalAddr() }
-func (c netConn) RemoteAddr() net.Addr { return c.net.RemoteAddr() }
-func (c netConn) SetDeadline(t time.Time) error {
-	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // TestWebClose wakes a sale that waits for the customer.

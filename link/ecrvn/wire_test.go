@@ -261,8 +261,8 @@ func FuzzDecode(f *testing.F) {
 		if err := json.Unmarshal(clean, &all); err != nil {
 			t.Fatalf("%q was read, and is no JSON: %v", in, err)
 		}
-		if s, ok := all["status"].(string); ok && !bytes.ContainsRune(in, '\\') && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) && clip(s) != a.status {
-			t.Fatalf("status of %q: got %q, want %q", in, a.status, clip(s))
+		if s, ok := all["status"].(string); ok && !bytes.ContainsRune(in, '\\') && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) && payment.Clip(s, maxKept) != a.status {
+			t.Fatalf("status of %q: got %q, want %q", in, a.status, payment.Clip(s, maxKept))
 		}
 		defaults().outcome(a, payment.SourceAnswer)
 		Explain(io.Discard, in)

@@ -128,22 +128,29 @@ func lostAnswers(t *testing.T, s Subject, settings any) {
 	}
 }
 
+// unanswered makes a sale, then one without an answer, and connects again.
+func (b *bench) unanswered(term link.Terminal) (tx payment.Transaction, again link.Terminal) {
+	b.t.Helper()
+	first, tx := b.purchase(), b.purchase()
+	if _, err := b.sell(context.Background(), term, &first, link.Dialogue{}); err != nil {
+		b.t.Fatal(err)
+	}
+	if o, err := b.sell(context.Background(), term, &tx, link.Dialogue{}); err == nil || !link.Sent(err) {
+		b.t.Errorf("got %+v, %v, want an error after sending", o, err)
+	}
+	term.Close()
+	return tx, b.mustOpen()
+}
+
 // deadCommands: the bank was never asked. While it still could be, the driver
 // may not say so.
 func deadCommands(t *testing.T, s Subject, settings any) {
 	for _, name := range s.Dead {
 		t.Run(name, func(t *testing.T) {
 			in(t, s, settings, []string{s.Approve, name, s.Approve}, func(b *bench, term link.Terminal) {
-				first, tx, next := b.purchase(), b.purchase(), b.purchase()
-				if _, err := b.sell(context.Background(), term, &first, link.Dialogue{}); err != nil {
-					t.Fatal(err)
-				}
-				if o, err := b.sell(context.Background(), term, &tx, link.Dialogue{}); err == nil || !link.Sent(err) {
-					t.Errorf("got %+v, %v, want an error after sending", o, err)
-				}
-				term.Close()
-				again := b.mustOpen()
+				tx, again := b.unanswered(term)
 				defer again.Close()
+				next := b.purchase()
 				if o, err := b.lookup("early lookup", again, tx, time.Second, false); !errors.Is(err, link.ErrInProgress) {
 					t.Errorf("early lookup: got %+v, %v, want %v", o, err, link.ErrInProgress)
 				}
@@ -208,15 +215,7 @@ func foreignEvidence(t *testing.T, s Subject, settings any) {
 	for _, name := range s.Foreign {
 		t.Run(name, func(t *testing.T) {
 			in(t, s, settings, []string{s.Approve, name, s.Approve}, func(b *bench, term link.Terminal) {
-				first, tx := b.purchase(), b.purchase()
-				if _, err := b.sell(context.Background(), term, &first, link.Dialogue{}); err != nil {
-					t.Fatal(err)
-				}
-				if o, err := b.sell(context.Background(), term, &tx, link.Dialogue{}); err == nil || !link.Sent(err) {
-					t.Errorf("got %+v, %v, want an error after sending", o, err)
-				}
-				term.Close()
-				again := b.mustOpen()
+				tx, again := b.unanswered(term)
 				defer again.Close()
 				for _, quiet := range []time.Duration{time.Second, longest + time.Second} {
 					o, err := b.lookup("lookup", again, tx, quiet, false)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"tillgate/internal/payment"
 )
@@ -61,14 +60,14 @@ func decode(b []byte) (answer, error) {
 		}
 		switch {
 		case key == "method":
-			a.method = strings.TrimSpace(clip(text(v), maxValue))
+			a.method = strings.TrimSpace(payment.Clip(text(v), maxValue))
 		case key == "params":
 			return a.params(v)
 		case key == "error":
 			hasError = true
 			a.failed = text(v) != "false"
 		case strings.HasPrefix(key, "errorDe"): // errorDescription, -Decsription, -Descritption
-			a.text = maskNumbers(clip(text(v), 2*maxValue))
+			a.text = payment.Clip(payment.MaskNumbers(text(v)), 2*maxValue)
 		}
 		return nil
 	})
@@ -96,19 +95,19 @@ func (a *answer) params(v json.RawMessage) error {
 		case key == "pan":
 			a.card = payment.MaskPAN(text(v))
 		case key == "receipt":
-			a.receipt = clip(text(v), maxReceipt)
+			a.receipt = payment.Clip(text(v), maxReceipt)
 		case key == "responseCode":
-			a.code = normal(clip(text(v), maxValue))
+			a.code = normal(payment.Clip(text(v), maxValue))
 		case isNumber(key):
 			if a.list == nil {
 				a.list = map[string]string{}
 			}
 			if len(a.list) < maxList && len(key) <= 3 {
-				a.list[key] = clip(text(v), maxValue)
+				a.list[key] = payment.Clip(text(v), maxValue)
 			}
 		default:
 			if f := a.field(key); f != nil {
-				*f = strings.TrimSpace(clip(text(v), maxValue))
+				*f = strings.TrimSpace(payment.Clip(text(v), maxValue))
 			}
 		}
 		return nil
@@ -276,15 +275,4 @@ func text(v json.RawMessage) string {
 		return "" // it was read before, so this cannot be
 	}
 	return s
-}
-
-// clip cuts a text at a character.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most]
 }

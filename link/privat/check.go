@@ -63,7 +63,7 @@ func checkOriginal(r payment.Request) error {
 		if err := number("an RRN", o.RRN, maxRRN); err != nil {
 			return err
 		}
-		if o.Auth == "" || len(o.Auth) > maxAuth || show(o.Auth) != o.Auth {
+		if o.Auth == "" || len(o.Auth) > maxAuth || payment.Word(o.Auth) != o.Auth {
 			return payment.Refuse(payment.ReasonInvalid, "original: an authorisation code has 1 to %d letters and digits", maxAuth)
 		}
 	}

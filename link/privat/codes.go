@@ -96,21 +96,9 @@ func (a answer) host() string {
 
 // doubt says why an answer is no outcome.
 func doubt(a answer) error {
-	err := fmt.Errorf("the terminal says %q with error %t, which does not exclude an approval", show(a.code), a.failed)
+	err := fmt.Errorf("the terminal says %q with error %t, which does not exclude an approval", payment.Word(a.code), a.failed)
 	said := terminalCodes[a.code]
-	return &link.Answered{Condition: said.condition, Vendor: payment.VendorCode{Code: show(a.code), Text: said.text}, Err: err}
-}
-
-// show makes a word of the terminal fit for an error: short, and letters and
-// digits only, so that nothing else can hide in it.
-func show(s string) string {
-	s = strings.Map(func(c rune) rune {
-		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_' || c == '-' {
-			return c
-		}
-		return '?'
-	}, s)
-	return s[:min(len(s), 24)]
+	return &link.Answered{Condition: said.condition, Vendor: payment.VendorCode{Code: payment.Word(a.code), Text: said.text}, Err: err}
 }
 
 // isType says whether a receipt of this txnType can be the one of tx. The
@@ -161,8 +149,8 @@ func (t *terminal) outcome(a answer, v verdict, source payment.Source) payment.O
 			RRN: a.rrn, Auth: a.auth, TID: a.tid, MID: a.merchant, Receipt: a.invoice, Serial: t.identity, Time: strings.TrimSpace(a.date + " " + a.time),
 		},
 		Response: a.host(),
-		Vendor:   payment.VendorCode{Code: show(a.code), Text: a.text},
-		Card:     payment.Card{PAN: a.card, Scheme: a.schemeName(), Entry: entryModes[clip(a.entry, 2)]},
+		Vendor:   payment.VendorCode{Code: payment.Word(a.code), Text: a.text},
+		Card:     payment.Card{PAN: a.card, Scheme: a.schemeName(), Entry: entryModes[payment.Clip(a.entry, 2)]},
 		Source:   source,
 		Receipt:  receiptLines(a),
 	}

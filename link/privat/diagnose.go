@@ -19,7 +19,7 @@ func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 		{service(msgIdentify), func(a answer) { facts["vendor"], facts["model"] = a.vendor, a.model }},
 		{service(msgLastResult), func(a answer) { facts["last_result"] = a.lastResult }},
 		{service(msgStatus), func(a answer) { facts["status"] = a.stage }},
-		{service(msgStatusText), func(a answer) { facts["status_text"] = printable(a.stageText) }},
+		{service(msgStatusText), func(a answer) { facts["status_text"] = payment.Printable(a.stageText) }},
 		{service(msgMerchants), func(a answer) {
 			for n, name := range a.list {
 				facts["merchant_"+n] = name

@@ -169,7 +169,7 @@ func (t *terminal) hand(d link.Dialogue) {
 	t.collect()
 	for _, s := range t.strays {
 		if s.attempt == "" {
-			t.log.Warn("answer to an earlier command that was not looked up", "method", show(s.method), "code", show(s.code))
+			t.log.Warn("answer to an earlier command that was not looked up", "method", payment.Word(s.method), "code", payment.Word(s.code))
 			continue
 		}
 		o := t.outcome(s.answer, judge(s.answer), payment.SourceAnswer)

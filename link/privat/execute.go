@@ -187,7 +187,7 @@ func told(a answer) string {
 		text += ", no cash was given"
 	}
 	if a.agreement != "" {
-		text += ", agreement " + show(a.agreement)
+		text += ", agreement " + payment.Word(a.agreement)
 	}
 	return text
 }

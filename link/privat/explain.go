@@ -58,17 +58,17 @@ func explainFrame(w io.Writer, b []byte) error {
 }
 
 func explainRequest(w io.Writer, r request) error {
-	fmt.Fprintf(w, "request %s\n", printable(r.method))
+	fmt.Fprintf(w, "request %s\n", payment.Printable(r.method))
 	var errs []error
 	for _, p := range r.params {
 		value := p.value
 		if slices.Contains(droppedKeys, p.key) || p.key == "pan" {
 			value = "(dropped)"
 		}
-		row(w, p.key, clip(value, maxValue))
+		row(w, p.key, payment.Clip(value, maxValue))
 		if strings.Contains(strings.ToLower(p.key), "amount") && p.key != "amountOfParts" && p.value != "" {
 			if _, err := payment.ParseMoney(strings.Replace(p.value, ",", ".", 1), "UAH"); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", printable(clip(p.key, maxValue)), err))
+				errs = append(errs, fmt.Errorf("%s: %w", payment.Printable(payment.Clip(p.key, maxValue)), err))
 			}
 		}
 	}
@@ -76,7 +76,7 @@ func explainRequest(w io.Writer, r request) error {
 }
 
 func explainAnswer(w io.Writer, a answer, b []byte) {
-	fmt.Fprintf(w, "answer to %s, %d bytes: %s\n", printable(a.method), len(b), meaning(a))
+	fmt.Fprintf(w, "answer to %s, %d bytes: %s\n", payment.Printable(a.method), len(b), meaning(a))
 	row(w, "responseCode", a.code)
 	row(w, "error", fmt.Sprint(a.failed))
 	row(w, "errorDescription", a.text)
@@ -85,7 +85,7 @@ func explainAnswer(w io.Writer, a answer, b []byte) {
 		row(w, "  "+key, *a.field(key))
 	}
 	for _, n := range slices.Sorted(maps.Keys(a.list)) {
-		row(w, "  "+n, maskNumbers(a.list[n]))
+		row(w, "  "+n, payment.MaskNumbers(a.list[n]))
 	}
 	for _, key := range droppedKeys {
 		if bytes.Contains(b, []byte(`"`+key+`"`)) {
@@ -101,7 +101,7 @@ func explainAnswer(w io.Writer, a answer, b []byte) {
 func meaning(a answer) string {
 	switch {
 	case a.method == methodService:
-		return "a service message, " + printable(a.msgType)
+		return "a service message, " + payment.Printable(a.msgType)
 	case a.method == methodReceipt:
 		return "a receipt, which proves at most a payment"
 	case !moves(a.method):
@@ -120,16 +120,6 @@ func meaning(a answer) string {
 
 func row(w io.Writer, name, value string) {
 	if value != "" {
-		fmt.Fprintf(w, "  %-18s %s\n", printable(clip(name, maxValue)), printable(value))
+		fmt.Fprintf(w, "  %-18s %s\n", payment.Printable(payment.Clip(name, maxValue)), payment.Printable(value))
 	}
-}
-
-// printable keeps control characters of captured bytes off the screen.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {
-			return '?'
-		}
-		return c
-	}, s)
 }

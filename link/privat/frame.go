@@ -2,9 +2,10 @@ package privat
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
+
+	"tillgate/link/frame"
 )
 
 // maxFrame is how many bytes one message may have. The longest known kind, the
@@ -16,7 +17,7 @@ const maxFrame = 128 << 10
 const maxEmptyReads = 100
 
 // errTooLong: a frame was dropped up to its end. The stream can be read on.
-var errTooLong = errors.New("a frame is longer than 131072 bytes")
+var errTooLong = fmt.Errorf("%w: it is longer than 131072 bytes", frame.ErrCorrupt)
 
 // frames cuts messages out of a stream (document, 2.):
 //
@@ -84,6 +85,3 @@ func (f *frames) fill() error {
 	}
 	return fmt.Errorf("reading frames: %w", io.ErrNoProgress)
 }
-
-// pending is how many bytes of an unfinished frame have been read.
-func (f *frames) pending() int { return len(f.buf) - f.at }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/link/stream"
 )
@@ -32,7 +33,7 @@ func (t *terminal) DiagnoseHost(ctx context.Context) (link.Diagnosis, error) {
 	case err != nil:
 		return link.Diagnosis{}, err
 	}
-	facts := map[string]string{"host": "reached", "host_code": show(a.code)}
+	facts := map[string]string{"host": "reached", "host_code": payment.Word(a.code)}
 	if a.failed || a.code != codeApproved {
 		facts["host"] = "not reached"
 		if c, ok := terminalCodes[a.code]; ok {

@@ -21,9 +21,6 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Dial == nil {
-		return nil, &link.Error{Op: "open", Err: errors.New("the configuration has no way to open the address")}
-	}
 	t := &terminal{settings: s, currency: c.Currency, longest: c.Longest, log: c.Log, seen: map[string]string{}}
 	if err := t.connect(ctx, c.Dial); err != nil {
 		if t.line != nil {

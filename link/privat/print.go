@@ -52,7 +52,7 @@ func (t *terminal) Print(ctx context.Context, p link.Printout) ([]string, error)
 	case err != nil:
 		return nil, err
 	case a.failed || a.code != codeApproved:
-		return nil, fmt.Errorf("print: the terminal answers %s%s", show(a.code), explained(a))
+		return nil, fmt.Errorf("print: the terminal answers %s%s", payment.Word(a.code), explained(a))
 	case flag.value == "1" && (p.Kind == payment.PrintReceipt || p.Kind == payment.PrintJournal):
 		return nil, nil
 	}
@@ -79,7 +79,7 @@ func (t *terminal) inBatch(ctx context.Context, of payment.Reference) error {
 
 // explained is what a terminal says beside a code, or nothing.
 func explained(a answer) string {
-	if text := strings.TrimSpace(printable(a.text)); text != "" {
+	if text := strings.TrimSpace(payment.Printable(a.text)); text != "" {
 		return ", " + text
 	}
 	return ""

@@ -1,8 +1,6 @@
 package privat
 
 import (
-	"regexp"
-	"slices"
 	"strings"
 
 	"tillgate/internal/payment"
@@ -26,23 +24,8 @@ func textLines(a answer) []string {
 		return nil
 	}
 	var lines []string
-	for line := range strings.SplitSeq(maskNumbers(a.receipt, a.rrn, a.rrnExt), "\n") {
-		lines = append(lines, clip(strings.TrimRight(line, " \r\t"), maxWidth))
+	for line := range strings.SplitSeq(payment.MaskNumbers(a.receipt, a.rrn, a.rrnExt), "\n") {
+		lines = append(lines, payment.Clip(strings.TrimRight(line, " \r\t"), maxWidth))
 	}
 	return lines
-}
-
-// cardNumber is what can be a card number in a text: 13 digits and more in one
-// piece, or groups as they are printed on a card.
-var cardNumber = regexp.MustCompile(`\d{13,}|\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{1,7}|\d{4}[ -]\d{6}[ -]\d{4,5}`)
-
-// maskNumbers leaves the last four digits of what can be a card number. A
-// reference number that was sent as one is none.
-func maskNumbers(s string, known ...string) string {
-	return cardNumber.ReplaceAllStringFunc(s, func(n string) string {
-		if slices.Contains(known, n) {
-			return n
-		}
-		return payment.MaskPAN(n).String()
-	})
 }

@@ -152,7 +152,7 @@ func (s *serving) hear(ctx context.Context, a answer) (ours bool, err error) {
 func (s *serving) stage(ctx context.Context, a answer) error {
 	s.taken = s.taken || a.stage != "0"
 	if stage, ok := stages[a.stage]; ok {
-		s.d.Report(stage, payment.VendorCode{Code: show(a.stage), Text: a.stageText})
+		s.d.Report(stage, payment.VendorCode{Code: payment.Word(a.stage), Text: a.stageText})
 	}
 	if a.stage == stageCashier && !s.waited {
 		s.waited, s.t.waited = true, true

@@ -69,7 +69,7 @@ func parseService(text string) (call, error) {
 		return refuse("must begin with a method of the terminal, such as ServicePbP/6")
 	case kind == byParts && (!isNumber(value) || len(value) > maxParts || strings.Trim(value, "0") == ""):
 		return refuse("%s needs the number of instalments, such as %s/6", method, method)
-	case kind == byAgreement && (value == "" || len(value) > maxAgreement || show(value) != value):
+	case kind == byAgreement && (value == "" || len(value) > maxAgreement || payment.Word(value) != value):
 		return refuse("%s needs the number of the agreement, such as %s/12345", method, method)
 	case kind == byRRN && value != "":
 		return refuse("%s is told the RRN of the payment and nothing else", method)

@@ -34,17 +34,11 @@ var simFeatures = []string{"typos", "comma", "code-only", "echo", "merchants"}
 // NewSimulator makes a terminal. "" as a currency is UAH; it must be one with two
 // decimals.
 func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
-	term, err := tmaster.New(tmaster.Config{
-		Name: c.Name, Ledger: c.Ledger, Script: c.Script, Features: simFeatures, Currency: c.Currency, Pace: c.Pace, Log: c.Log,
-	})
+	term, err := tmaster.New(tmaster.Config{SimulatorConfig: c, Features: simFeatures})
 	if err != nil {
 		return nil, fmt.Errorf("simulator privat: %w", err)
 	}
-	s := &Simulator{term: term, log: c.Log, mouth: make(chan struct{}, 1)}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
-	return s, nil
+	return &Simulator{term: term, log: term.Log(), mouth: make(chan struct{}, 1)}, nil
 }
 
 // Ledger lists what the bank did, oldest first. No id of the request travels, so

@@ -2,7 +2,6 @@ package privat
 
 import (
 	"bytes"
-	"errors"
 	"log/slog"
 
 	"tillgate/link"
@@ -14,28 +13,10 @@ const (
 	maxTries = 16 // braces at which a message is looked for
 )
 
-// listen reads the connection all the time, as the document wants it. Raw bytes,
-// which can hold card data, do not leave it. A bad frame costs that frame.
+// listen reads the connection all the time, as the document wants it. A bad frame
+// costs that frame.
 func listen(conn link.Conn, log *slog.Logger) *stream.Stream[answer] {
-	return stream.Open(conn, maxLate, log, func(s *stream.Stream[answer]) error {
-		in := newFrames(conn)
-		for {
-			b, err := in.next()
-			switch {
-			case err == nil:
-				a, err := decodeLast(b)
-				if err != nil {
-					log.Warn("message from the terminal dropped", "bytes", len(b), "err", err)
-					continue
-				}
-				s.Hand(a)
-			case errors.Is(err, errTooLong):
-				log.Warn("bytes from the terminal dropped", "err", err)
-			default:
-				return err
-			}
-		}
-	})
+	return stream.Listen(conn, maxLate, log, newFrames(conn).next, decodeLast)
 }
 
 // decodeLast reads a frame. If it is none, an object at its end may be one: the

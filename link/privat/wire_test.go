@@ -160,8 +160,8 @@ func TestFrames(t *testing.T) {
 				continue
 			}
 			if err != nil {
-				if !errors.Is(err, io.EOF) || f.pending() != 2 {
-					t.Errorf("%s: ended with %v and %d bytes", name, err, f.pending())
+				if !errors.Is(err, io.EOF) || len(f.buf)-f.at != 2 {
+					t.Errorf("%s: ended with %v and %d bytes", name, err, len(f.buf)-f.at)
 				}
 				break
 			}
@@ -299,7 +299,7 @@ func TestVectors(t *testing.T) {
 		"last_stat_pin":    of(func(a answer) bool { return a.msgType == msgStatus && stages[a.stage] == payment.StagePIN }),
 		"last_result_done": of(func(a answer) bool { return a.msgType == msgLastResult && a.lastResult == "0" }),
 		"discount_name": of(func(a answer) bool {
-			return a.msgType == msgDiscount && a.group == "someDiscountGroup" && a.card.String() == payment.MaskPAN("9876").String() && entryModes[clip(a.entry, 2)] == payment.EntryContactless
+			return a.msgType == msgDiscount && a.group == "someDiscountGroup" && a.card.String() == payment.MaskPAN("9876").String() && entryModes[payment.Clip(a.entry, 2)] == payment.EntryContactless
 		}),
 		"handshake_request":              asks(methodPing),
 		"handshake_response":             of(func(a answer) bool { return a.method == methodPing && a.code == "0000" && !a.failed }),
@@ -330,5 +330,15 @@ func TestVectors(t *testing.T) {
 	}
 	if used != len(check) {
 		t.Errorf("%d vectors were read, %d have a check", used, len(check))
+	}
+}
+
+// TestErrorTextIsMasked wherever the text is cut.
+func TestErrorTextIsMasked(t *testing.T) {
+	for n := range 2*maxValue + 1 {
+		a, err := decode([]byte(`{"method":"Purchase","step":0,"params":{},"error":true,"errorDescription":"` + strings.Repeat("x", n) + ` 4111111111111111"}`))
+		if err != nil || len(a.text) > 2*maxValue || strings.Contains(a.text, "4111") || a.text == "" {
+			t.Errorf("behind %d characters: got %q, %v", n, a.text, err)
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"tillgate/internal/payment"
 )
@@ -103,7 +102,7 @@ func decode(b []byte) (answer, error) {
 	if err := unmarshal(b, &e); err != nil {
 		return answer{}, fmt.Errorf("%w: %s", errAnswer, blind(err))
 	}
-	a := answer{respcd: value(e.Respcd), message: scrub(value(e.Respmsg)), fault: scrub(value(e.Resperr))}
+	a := answer{respcd: value(e.Respcd), message: prose(e.Respmsg), fault: prose(e.Resperr)}
 	if a.respcd == "" {
 		return answer{}, fmt.Errorf("%w: no respcd", errAnswer)
 	}
@@ -145,13 +144,13 @@ func newRecord(m map[string]any) record {
 			switch text := value(v); {
 			case keptSet[k] != known, text == "", droppedSet[k], len(r.text) >= maxMembers:
 			case known && freeSet[k]:
-				r.text[k] = scrub(text)
+				r.text[k] = prose(v)
 			case known:
 				r.text[k] = text
 			case k == "cardno":
 				r.card = payment.MaskPAN(text)
 			default:
-				r.text[scrub(k)] = scrub(text)
+				r.text[scrub(k)] = prose(v)
 			}
 		}
 	}
@@ -183,7 +182,13 @@ func blind(err error) string {
 }
 
 // value is the text of a string, number or truth value, cut to maxText.
-func value(v any) string {
+func value(v any) string { return payment.Clip(whole(v), maxText) }
+
+// prose is a value that may have card numbers in it. They are masked before it is
+// cut: half of one would not be found.
+func prose(v any) string { return payment.Clip(scrub(whole(v)), maxText) }
+
+func whole(v any) string {
 	var s string
 	switch v := v.(type) {
 	case string:
@@ -193,14 +198,7 @@ func value(v any) string {
 	case bool:
 		s = fmt.Sprint(v)
 	}
-	s = strings.ToValidUTF8(s, "?")
-	if len(s) > maxText {
-		s = s[:maxText]
-		for !utf8.ValidString(s) {
-			s = s[:len(s)-1]
-		}
-	}
-	return s
+	return strings.ToValidUTF8(s, "?")
 }
 
 // scrub masks every row of digits that can be a card number: twelve or more,

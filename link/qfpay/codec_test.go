@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"tillgate/internal/payment"
@@ -238,6 +239,22 @@ func TestAnswerShapes(t *testing.T) {
 			}
 			if i == 0 && (a.records[0].get("syssn") != "20250826155400087645770447" || a.records[0].get("txamt") != "1000") {
 				t.Errorf("sample 0: got %+v", a)
+			}
+		}
+	}
+}
+
+// TestCutTextIsMasked wherever it is cut.
+func TestCutTextIsMasked(t *testing.T) {
+	for n := range maxText {
+		text := strings.Repeat("x", n) + " 4720111122225184"
+		a, err := decode([]byte(`{"respcd":"0000","respmsg":"` + text + `","data":{"unknown":"` + text + `"}}`))
+		if err != nil || len(a.records) != 1 {
+			t.Fatalf("got %+v, %v", a, err)
+		}
+		for _, got := range []string{a.message, a.records[0].get("unknown")} {
+			if got == "" || len(got) > maxText || strings.Contains(got, "47201") {
+				t.Errorf("behind %d characters: got %q", n, got)
 			}
 		}
 	}

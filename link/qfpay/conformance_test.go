@@ -3,10 +3,13 @@ package qfpay
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
@@ -124,11 +127,11 @@ func secure(t *testing.T, s linktest.Subject) linktest.Subject {
 	s.Settings, s.Driver.Settings = profile(s.Settings), profile(s.Driver.Settings)
 	s.Driver.Open = func(ctx context.Context, c link.Config) (link.Terminal, error) {
 		c.Address = "https://terminal.test"
-		return open(ctx, c, func(ctx context.Context, host string) (link.Conn, error) {
+		return open(ctx, c, func(host string) func(context.Context) (link.Conn, error) {
 			if host != "terminal.test:9001" {
 				t.Errorf("%s is dialled", host)
 			}
-			return c.Dial(ctx)
+			return c.Dial
 		})
 	}
 	s.Driver.Simulate = func(c link.SimulatorConfig) (link.Simulator, error) {
@@ -147,4 +150,23 @@ type tlsSimulator struct {
 
 func (s tlsSimulator) Serve(ctx context.Context, c link.Conn) error {
 	return s.Simulator.Serve(ctx, secured{tls.Server(socket{c}, s.config), c})
+}
+
+// secured is closed without TLS's farewell: that waits for a peer which does not
+// read.
+type secured struct {
+	*tls.Conn
+	raw link.Conn
+}
+
+func (s secured) Close() error { return s.raw.Close() }
+
+// socket lets TLS run over any line.
+type socket struct{ link.Conn }
+
+func (socket) LocalAddr() net.Addr  { return nil }
+func (socket) RemoteAddr() net.Addr { return nil }
+
+func (s socket) SetDeadline(t time.Time) error {
+	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
 }

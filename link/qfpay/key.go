@@ -5,9 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
+
+	"tillgate/internal/secretfile"
 )
 
 // keyLength is how many characters a POS-KEY has.
@@ -69,7 +69,7 @@ func load(s *Settings, simulated bool) (*profile, error) {
 
 // readKey reads a POS-KEY. The error never has a part of it.
 func readKey(file string) (posKey, error) {
-	text, err := readLine(file)
+	text, err := secretfile.Read(file)
 	if err != nil {
 		return posKey{}, err
 	}
@@ -77,25 +77,4 @@ func readKey(file string) (posKey, error) {
 		return posKey{}, fmt.Errorf("%s: a POS-KEY has %d characters on one line", file, keyLength)
 	}
 	return posKey{text}, nil
-}
-
-// readLine reads the one line of a secret's file.
-func readLine(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if info.Mode().Perm()&0o027 != 0 {
-		return "", fmt.Errorf("%s can be read by others (mode %04o); run: chmod 0640 %s", file, info.Mode().Perm(), file)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, 256))
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimRight(string(b), "\r\n"), nil
 }

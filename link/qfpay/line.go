@@ -8,11 +8,10 @@ import (
 )
 
 const (
-	maxWaiting  = 64                      // events that wait to be looked at
-	byteTime    = 1100 * time.Microsecond // of one byte at 9600 8N1 (chapter 9.2); faster lines are not slower for it
-	settleTime  = 3 * time.Second         // in which a terminal answers a question; see terminal.others
-	stopEvery   = 5 * time.Second         // between two wishes that the terminal may stop
-	dialTimeout = 5 * time.Second
+	maxWaiting = 64                      // events that wait to be looked at
+	byteTime   = 1100 * time.Microsecond // of one byte at 9600 8N1 (chapter 9.2); faster lines are not slower for it
+	settleTime = 3 * time.Second         // in which a terminal answers a question; see terminal.others
+	stopEvery  = 5 * time.Second         // between two wishes that the terminal may stop
 )
 
 // errNoAck: chapter 9.4, the device is not connected any more.

@@ -17,6 +17,7 @@ import (
 
 	"tillgate/internal/payment"
 	"tillgate/link"
+	"tillgate/link/stream"
 )
 
 // peer is the other end of a stream, by hand.
@@ -328,7 +329,7 @@ func TestSingle(t *testing.T) {
 				}()
 				return ours, nil
 			}
-			s, err := newSingle(link.Config{Dial: dial}, tt.wire, &p, dialHost, slog.New(slog.DiscardHandler))
+			s, err := newSingle(link.Config{Dial: dial}, tt.wire, &p, stream.DialHost, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}

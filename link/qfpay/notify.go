@@ -44,7 +44,15 @@ type notifier struct {
 }
 
 func openNotifier(c link.NotifyConfig) (link.Notifier, error) {
-	s, ok := c.Settings.(*NotifySettings)
+	n, err := newNotifier(c.Settings, c.Currency)
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func newNotifier(settings any, currency string) (*notifier, error) {
+	s, ok := settings.(*NotifySettings)
 	if !ok {
 		s = notifyDefaults()
 	}
@@ -59,7 +67,6 @@ func openNotifier(c link.NotifyConfig) (link.Notifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	currency := c.Currency
 	if currency == "" {
 		currency = "HKD"
 	}

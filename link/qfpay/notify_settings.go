@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tillgate/internal/payment"
+	"tillgate/internal/secretfile"
 )
 
 // NotifySettings is the profile of one sender of notifications, as the
@@ -66,7 +67,7 @@ func (s *NotifySettings) load() (posKey, error) {
 	if s.KeyFile == "" {
 		return posKey{}, errors.New("key_file is required: the notification key that QFPay gave out")
 	}
-	text, err := readLine(s.KeyFile)
+	text, err := secretfile.Read(s.KeyFile)
 	if err != nil {
 		return posKey{}, err
 	}

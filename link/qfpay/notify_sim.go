@@ -18,13 +18,10 @@ import (
 // cloud is QFPay's side of the notifications: it posts what the real one would,
 // signed with the key of the profile, and what nobody may believe.
 type cloud struct {
-	settings *NotifySettings
-	key      posKey
-	zone     *time.Location
-	currency string
-	script   simulate.Script[tale]
-	sent     int
-	told     map[string]string // syssn of the payment that was told last, by out_trade_no
+	*notifier
+	script simulate.Script[tale]
+	sent   int
+	told   map[string]string // syssn of the payment that was told last, by out_trade_no
 }
 
 // tale is one behaviour of the cloud; docs/protocols/qfpay.md lists them.
@@ -58,18 +55,7 @@ func tales() simulate.Grammar[tale] {
 }
 
 func newCloud(c link.NotifySimulatorConfig) (link.NotifySimulator, error) {
-	s, ok := c.Settings.(*NotifySettings)
-	if !ok {
-		s = notifyDefaults()
-	}
-	if err := s.Validate(); err != nil {
-		return nil, err
-	}
-	k, err := s.load()
-	if err != nil {
-		return nil, err
-	}
-	zone, err := s.zone()
+	n, err := newNotifier(c.Settings, c.Currency)
 	if err != nil {
 		return nil, err
 	}
@@ -77,11 +63,7 @@ func newCloud(c link.NotifySimulatorConfig) (link.NotifySimulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &cloud{settings: s, key: k, zone: zone, currency: c.Currency, script: script, told: map[string]string{}}
-	if q.currency == "" {
-		q.currency = "HKD"
-	}
-	return q, nil
+	return &cloud{notifier: n, script: script, told: map[string]string{}}, nil
 }
 
 // Requests makes the posts of the next behaviour. As QFPay does it tells of a

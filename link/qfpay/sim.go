@@ -54,12 +54,9 @@ type charge struct {
 
 // NewSimulator makes a terminal. The currency "" is HKD.
 func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
-	script, err := grammar().Parse(c.Script)
+	c, script, err := simulate.Prepare(c, "HKD", grammar())
 	if err != nil {
 		return nil, fmt.Errorf("simulator qfpay: %w", err)
-	}
-	if c.Currency == "" {
-		c.Currency = "HKD"
 	}
 	if _, ok := payment.Exponent(c.Currency); !ok {
 		return nil, fmt.Errorf("simulator qfpay: currency %q is not in ISO 4217", c.Currency)
@@ -70,9 +67,6 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 	}
 	if err := simulate.Load(c.Ledger, &s.state); err != nil {
 		return nil, fmt.Errorf("simulator qfpay: ledger: %w", err)
-	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
 	}
 	key, err := simKey(c.KeyFile, s.mood.key)
 	if err == nil {

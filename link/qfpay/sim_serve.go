@@ -179,24 +179,5 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	answered := make(chan []byte, 1)
-	s.power.Go(func() { answered <- s.respond(body, req.URL.Path) })
-	select {
-	case b := <-answered:
-		if len(b) > 0 {
-			w.Header().Set("Content-Type", "application/json")
-			w.Write(b)
-			return
-		}
-		if b == nil { // says nothing, for as long as somebody listens
-			select {
-			case <-req.Context().Done():
-			case <-s.power.Done():
-			}
-		}
-		panic(http.ErrAbortHandler) // ends the connection without an answer
-	case <-req.Context().Done(): // the customer goes on, nobody will hear of it
-	case <-s.power.Done():
-		panic(http.ErrAbortHandler)
-	}
+	s.power.Respond(w, req, func() []byte { return s.respond(body, req.URL.Path) })
 }

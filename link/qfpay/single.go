@@ -22,40 +22,23 @@ import (
 const maxBody = 256 << 10
 
 // single is a terminal behind HTTP or TCP: each request has a connection of its
-// own, on which its answer comes. Nothing is ever sent again, redirects are not
-// followed and no proxy is asked.
+// own, on which its answer comes.
 type single struct {
+	stream.Calls
 	web     *url.URL // nil: TCP
-	dial    func(ctx context.Context) (link.Conn, error)
-	tls     *tls.Config // nil: none
 	profile *atomic.Pointer[profile]
 	log     *slog.Logger
-
-	mu     sync.Mutex
-	conns  map[link.Conn]bool // of the running exchanges
-	closed bool
 }
 
 // dialWeb opens a stream to a host of the web, "name:port".
-type dialWeb func(ctx context.Context, host string) (link.Conn, error)
-
-func dialHost(ctx context.Context, host string) (link.Conn, error) {
-	c, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", host)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
-}
+type dialWeb func(host string) func(ctx context.Context) (link.Conn, error)
 
 func newSingle(c link.Config, wire string, p *atomic.Pointer[profile], dial dialWeb, log *slog.Logger) (*single, error) {
-	s := &single{dial: c.Dial, profile: p, log: log, conns: map[link.Conn]bool{}}
+	s := &single{Calls: stream.Calls{Dial: c.Dial}, profile: p, log: log}
 	if wire == WireHTTP {
 		if err := s.setWeb(c.Address, dial); err != nil {
 			return nil, err
 		}
-	}
-	if s.dial == nil {
-		return nil, errors.New("the configuration has no way to open the address")
 	}
 	return s, nil
 }
@@ -78,11 +61,11 @@ func (s *single) setWeb(address string, dial dialWeb) error {
 	}
 	s.web = &url.URL{Scheme: u.Scheme, Host: net.JoinHostPort(u.Hostname(), port)}
 	if u.Scheme == "https" {
-		if s.tls, err = s.profile.Load().settings.authority(); err != nil {
+		if s.TLS, err = s.profile.Load().settings.authority(); err != nil {
 			return err
 		}
 	}
-	s.dial = func(ctx context.Context) (link.Conn, error) { return dial(ctx, s.web.Host) }
+	s.Dial = dial(s.web.Host)
 	return nil
 }
 
@@ -123,42 +106,24 @@ func (s *single) exchange(ctx context.Context, c call) (sent bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	conn, err := s.open(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer s.drop(conn)
-	if err := conn.SetWriteDeadline(time.Now().Add(stream.WriteTimeout)); err != nil {
-		return false, err
-	}
-	if err := conn.SetReadDeadline(time.Now().Add(c.within)); err != nil {
-		return false, err
-	}
-	// A cancelled ctx ends the connection and with it every wait.
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if ctx.Err() != nil {
-		return false, ctx.Err()
-	}
-	if n, err := conn.Write(text); err != nil {
-		// A TLS record counts as written only when all of it is.
-		return n > 0 || s.tls != nil, cause(ctx, err)
-	}
-	if c.wrote != nil {
-		c.wrote()
-	}
-	defer s.stopping(ctx, c.abort)()
-	b, err := s.receive(conn)
-	if err != nil {
-		return true, cause(ctx, err)
-	}
-	a, err := s.profile.Load().read(b)
-	if err != nil {
-		return true, err
-	}
-	if !c.take(heard{answer: a, ours: true}) {
-		return true, errors.New("the answer is about something else")
-	}
-	return true, nil
+	return s.Call(ctx, text, c.within, func(conn link.Conn) error {
+		if c.wrote != nil {
+			c.wrote()
+		}
+		defer s.stopping(ctx, c.abort)()
+		b, err := s.receive(conn)
+		if err != nil {
+			return err
+		}
+		a, err := s.profile.Load().read(b)
+		if err != nil {
+			return err
+		}
+		if !c.take(heard{answer: a, ours: true}) {
+			return errors.New("the answer is about something else")
+		}
+		return nil
+	})
 }
 
 // stopping sends function 5001 on a connection of its own when abort is closed,
@@ -193,98 +158,4 @@ func (s *single) stopping(ctx context.Context, abort <-chan struct{}) (end func(
 		}
 	})
 	return func() { cancel(); g.Wait() }
-}
-
-// cause says what an error of the connection means.
-func cause(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return stream.ErrSilent
-	}
-	return err
-}
-
-// open connects, with the TLS handshake behind it: up to here nothing of the
-// request has left.
-func (s *single) open(ctx context.Context) (link.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		return nil, net.ErrClosed
-	}
-	conn, err := s.dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.hold(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	if s.tls == nil {
-		return conn, nil
-	}
-	secure := tls.Client(socket{conn}, s.tls)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		s.drop(conn)
-		return nil, err
-	}
-	return secured{secure, conn}, nil
-}
-
-// secured is a TLS connection that is closed without its farewell: that waits for
-// a peer which does not read.
-type secured struct {
-	*tls.Conn
-	raw link.Conn
-}
-
-func (s secured) Close() error { return s.raw.Close() }
-
-// socket lets TLS run over any line: it asks for addresses and uses none.
-type socket struct{ link.Conn }
-
-func (socket) LocalAddr() net.Addr  { return &net.TCPAddr{} }
-func (socket) RemoteAddr() net.Addr { return &net.TCPAddr{} }
-
-func (s socket) SetDeadline(t time.Time) error {
-	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
-}
-
-// hold makes the connection one that close can end.
-func (s *single) hold(conn link.Conn) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return net.ErrClosed
-	}
-	s.conns[conn] = true
-	return nil
-}
-
-func (s *single) drop(conn link.Conn) {
-	if over, ok := conn.(secured); ok {
-		conn = over.raw
-	}
-	s.mu.Lock()
-	delete(s.conns, conn)
-	s.mu.Unlock()
-	conn.Close()
-}
-
-func (s *single) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for c := range s.conns {
-		c.Close()
-	}
-	return nil
 }

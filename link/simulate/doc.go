@@ -31,7 +31,7 @@
 //	}
 //	func (s *state) Check() error   // refuses a file that contradicts itself
 //
-//	script, err := grammar().Parse(c.Script)          // script.Next() at each money command
+//	c, script, err := simulate.Prepare(c, "VND", grammar()) // script.Next() at each money command
 //	err = simulate.Load(c.Ledger, &s.state)           // s.state has its beginnings, Currency among them
 //	err = simulate.Save(s.file, &s.state)             // before anybody hears of a change
 //	s.power.Serve(ctx, conn, func() error { return s.listen(conn) })

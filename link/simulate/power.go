@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"syscall"
@@ -107,6 +108,33 @@ func (p *Power) Serve(ctx context.Context, c link.Conn, listen func() error) err
 		return err
 	}
 	return nil
+}
+
+// Respond answers a request of the web with what serve returns: nil says nothing
+// for as long as somebody listens, no bytes end the connection. Whoever is being
+// served goes on when nobody listens any more.
+func (p *Power) Respond(w http.ResponseWriter, req *http.Request, serve func() []byte) {
+	answered := make(chan []byte, 1)
+	p.Go(func() { answered <- serve() })
+	var b []byte
+	select {
+	case b = <-answered:
+	case <-req.Context().Done():
+		return
+	case <-p.Done():
+	}
+	if len(b) > 0 {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(b)
+		return
+	}
+	if b == nil {
+		select {
+		case <-req.Context().Done():
+		case <-p.Done():
+		}
+	}
+	panic(http.ErrAbortHandler) // ends the connection without an answer
 }
 
 func (p *Power) plug(c link.Conn) bool {

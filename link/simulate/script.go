@@ -3,11 +3,14 @@ package simulate
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"tillgate/link"
 )
 
 // Grammar is what the scripts of a simulator may say. B is one behaviour of it.
@@ -56,6 +59,19 @@ func (g Grammar[B]) Parse(script []string) (Script[B], error) {
 		}
 	}
 	return s, nil
+}
+
+// Prepare is the first step of making a simulator: it reads the script, and fills
+// in the driver's usual currency and a log that discards.
+func Prepare[B any](c link.SimulatorConfig, currency string, g Grammar[B]) (link.SimulatorConfig, Script[B], error) {
+	if c.Currency == "" {
+		c.Currency = currency
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	script, err := g.Parse(c.Script)
+	return c, script, err
 }
 
 // entry reads one entry. Features are set before the outcome's argument is, so

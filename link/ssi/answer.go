@@ -22,53 +22,40 @@ var errAnswer = errors.New("not an answer of this protocol")
 type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {
-	*t = ""
+	s, err := textOf(b)
+	*t = text(payment.Clip(s, maxText))
+	return err
+}
+
+// textOf makes a value one line. Ids of some terminals are padded with blanks.
+func textOf(b []byte) (string, error) {
+	var s string
 	switch b[0] {
 	case '"':
-		s := string(b[1 : len(b)-1])
+		s = string(b[1 : len(b)-1])
 		if strings.IndexByte(s, '\\') >= 0 || !utf8.ValidString(s) {
 			if err := json.Unmarshal(b, &s); err != nil {
-				return err
+				return "", err
 			}
 		}
-		*t = text(clean(s))
 	case '{', '[', 'n':
 	default:
-		*t = text(clean(string(b)))
+		s = string(b)
 	}
-	return nil
+	return oneLine(s), nil
 }
 
-// clean makes a value one line of at most [maxText] bytes. Ids of some
-// terminals are padded with blanks.
-func clean(s string) string {
-	s = strings.Map(func(c rune) rune {
-		if c < ' ' || c >= 0x7f && c < 0xa0 {
-			return ' '
-		}
-		return c
-	}, s)
-	s = strings.TrimSpace(s)
-	if len(s) <= maxText {
-		return s
-	}
-	for s = s[:maxText]; s != "" && !utf8.ValidString(s); {
-		s = s[:len(s)-1]
-	}
-	return s
-}
+func oneLine(s string) string { return strings.TrimSpace(payment.Printable(s)) }
 
 // prose is text for people, from which card numbers are taken out: the
-// terminal repeats in it what it prints.
+// terminal repeats in it what it prints. They are taken out before it is cut:
+// half of one would not be found.
 type prose string
 
 func (p *prose) UnmarshalJSON(b []byte) error {
-	var t text
-	if err := t.UnmarshalJSON(b); err != nil {
-		return err
-	}
-	*p = prose(withoutPAN(string(t)))
-	return nil
+	s, err := textOf(b)
+	*p = prose(payment.Clip(withoutPAN(s), maxText))
+	return err
 }
 
 // withoutPAN replaces every run of 12 and more digits, blanks and dashes
@@ -278,5 +265,5 @@ func (a answer) why() string {
 			parts = append(parts, string(p))
 		}
 	}
-	return clean(strings.Join(parts, ", "))
+	return payment.Clip(strings.Join(parts, ", "), maxText)
 }

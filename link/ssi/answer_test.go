@@ -1,6 +1,7 @@
 package ssi
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -93,6 +94,21 @@ func TestWithoutPAN(t *testing.T) {
 	} {
 		if got := withoutPAN(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestCutTextHasNoPAN wherever it is cut.
+func TestCutTextHasNoPAN(t *testing.T) {
+	for n := range maxText {
+		in := `"` + strings.Repeat("x", n) + ` 4111111111111111"`
+		var why prose
+		var p paper
+		if err := errors.Join(json.Unmarshal([]byte(in), &why), json.Unmarshal([]byte(in), &p)); err != nil {
+			t.Fatal(err)
+		}
+		if len(why) > maxText || strings.Contains(string(why), "4111") || len(p.lines) != 1 || strings.Contains(p.lines[0], "4111") {
+			t.Errorf("behind %d characters: got %q, %q", n, why, p.lines)
 		}
 	}
 }

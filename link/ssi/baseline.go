@@ -137,7 +137,7 @@ func (t *terminal) Baseline(ctx context.Context, tx payment.Transaction) (paymen
 		return b, err
 	}
 	if !over(status) {
-		return b, payment.Refuse(payment.ReasonBusy, "the terminal is busy (%s)", show(status))
+		return b, payment.Refuse(payment.ReasonBusy, "the terminal is busy (%s)", payment.Word(status))
 	}
 	if status == statusNeedsZ && tx.Operation != payment.Reconciliation && tx.Operation != payment.Reversal {
 		return b, payment.Refuse(payment.ReasonReconcile, "the terminal wants its batch closed before it sells (%s)", statusNeedsZ)

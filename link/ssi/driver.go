@@ -92,17 +92,14 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 }
 
 func connect(ctx context.Context, c link.Config, s *Settings, log *slog.Logger) (line, error) {
-	if s.Wire == WireAuto && isWeb(c.Address) || s.Wire == WireHTTP && (isWeb(c.Address) || c.Dial == nil) {
+	if (s.Wire == WireAuto || s.Wire == WireHTTP) && stream.IsWeb(c.Address) {
 		return newWeb(c.Address)
 	}
-	if c.Dial == nil {
-		return nil, errors.New("the configuration has no way to open the address")
-	}
 	if s.Wire == WireHTTP {
-		return newWebOver(c.Dial), nil
+		return &web{stream.Calls{Dial: c.Dial}, "http://terminal/"}, nil
 	}
 	if s.Connection == ConnectionEach || s.Connection == ConnectionAuto && strings.HasPrefix(c.Address, "tcp://") {
-		return newCalls(c.Dial, s.IdleGap, log), nil
+		return &calls{stream.Calls{Dial: c.Dial}, s.IdleGap, log}, nil
 	}
 	conn, err := c.Dial(ctx)
 	if err != nil {
@@ -235,83 +232,4 @@ func firstStage(op payment.Operation) payment.Stage {
 		return payment.StageHost
 	}
 	return payment.StageWaitingCard
-}
-
-// request writes tx down in the terminal's language.
-func (t *terminal) request(tx payment.Transaction) (request, error) {
-	s := t.settings
-	if err := check(s, tx.Request); err != nil {
-		return request{}, err
-	}
-	if !tx.Amount.IsZero() && tx.Amount.Currency != t.currency {
-		return request{}, fmt.Errorf("the terminal takes %s", t.currency)
-	}
-	uid := s.uid(tx.Attempt)
-	if uid == "" && s.UID != UIDOff || !plain(uid) {
-		return request{}, errors.New("the attempt has no id that can be sent")
-	}
-	switch tx.Operation {
-	case payment.Reversal:
-		return t.reversalOf(tx, uid)
-	case payment.Reconciliation:
-		return t.reportRequest(mZReport, tx.Merchant, false), nil
-	}
-	return t.withCard(tx, uid)
-}
-
-// methods are the commands that name an amount, and Balance.
-var methods = map[payment.Operation]string{
-	payment.Purchase: mPurchase, payment.Refund: mRefund, payment.CashAdvance: mCash, payment.Deposit: mDeposit,
-	payment.Preauthorization: mPreauth, payment.Completion: mSalePreauth, payment.Balance: mBalance,
-}
-
-func (t *terminal) withCard(tx payment.Transaction, uid string) (request, error) {
-	s := t.settings
-	p := &requestParams{TransAmount: digits(tx.Amount.Minor), TransactionUid: uid}
-	currency := tx.Amount.Currency
-	if tx.Operation == payment.Balance {
-		p.TransAmount, currency = "", t.currency
-	}
-	var ok bool
-	if p.TransCurrency, ok = payment.CurrencyNumber(currency); !ok {
-		return request{}, errors.New("the amount has no currency of ISO 4217")
-	}
-	p.MerchantID, p.TerminalID = t.merchantOf(tx)
-	r := request{Method: t.method(tx), Params: p}
-	switch tx.Operation {
-	case payment.Refund:
-		if p.RRN = tx.Original.RRN; p.RRN == "" {
-			return request{}, errors.New("the original has no RRN, which a refund needs")
-		}
-	case payment.Completion:
-		p.TransAmount, p.EndAmount = digits(tx.Original.Amount.Minor), p.TransAmount
-		p.RRN, p.AuthCode = tx.Original.RRN, tx.Original.Auth
-	case payment.Purchase:
-		if !tx.Cashback.IsZero() {
-			p.CashAmount = digits(tx.Cashback.Minor)
-			if s.Cashback == CashbackBeside {
-				p.TransAmount = digits(tx.Amount.Minor - tx.Cashback.Minor)
-			}
-			break
-		}
-		r.Step = map[string]string{StepsOne: "0", StepsTwo: "1"}[s.Steps]
-		if n := s.discounted(tx.Amount.Minor); n > 0 {
-			p.DiscountedAmount = digits(n)
-		}
-	}
-	return r, nil
-}
-
-// merchantOf is for whom tx is made. What belongs to an earlier payment is made
-// for the merchant of that one, where the terminal has to be told at all.
-func (t *terminal) merchantOf(tx payment.Transaction) (mid, tid string) {
-	o := tx.Original
-	if tx.Merchant == "" && o.MID != "" && t.settings.MerchantID != "" && plain(o.MID) && plain(o.TID) {
-		mid = o.MID
-		if t.settings.TerminalID != "" {
-			tid = o.TID
-		}
-		return mid, tid
-	}
-	return t.settings.merchant(tx.Merchant)
 }

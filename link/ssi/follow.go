@@ -265,24 +265,12 @@ func (x *running) ours(r result) bool {
 
 // doubt says why a result is no outcome.
 func doubt(a answer) error {
-	err := fmt.Errorf("the terminal says %q, %q, which does not exclude an approval", show(string(a.Params.Result)), show(a.code()))
-	said := &link.Answered{Condition: transactionResults[spelled(a.Params.result.Result)].condition, Vendor: payment.VendorCode{Code: show(string(a.Params.Result)), Text: a.why()}, Err: err}
+	err := fmt.Errorf("the terminal says %q, %q, which does not exclude an approval", payment.Word(string(a.Params.Result)), payment.Word(a.code()))
+	said := &link.Answered{Condition: transactionResults[spelled(a.Params.result.Result)].condition, Vendor: payment.VendorCode{Code: payment.Word(string(a.Params.Result)), Text: a.why()}, Err: err}
 	if code := errorCodes[a.code()]; code.condition != "" {
 		said.Condition, said.Vendor.Code = code.condition, a.code()
 	}
 	return said
-}
-
-// show makes a word of the terminal fit for an error: short, and letters and
-// digits only, so that nothing else can hide in it.
-func show(s string) string {
-	s = strings.Map(func(c rune) rune {
-		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_' || c == '-' {
-			return c
-		}
-		return '?'
-	}, s)
-	return s[:min(len(s), 28)]
 }
 
 // agreed says whether r has the amount of tx, or the discounted one that was

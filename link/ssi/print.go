@@ -89,7 +89,7 @@ func (t *terminal) journal(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	lines := []string{fmt.Sprintf("batch %s, %d operations", show(string(p.Batch)), len(p.Rows))}
+	lines := []string{fmt.Sprintf("batch %s, %d operations", payment.Word(string(p.Batch)), len(p.Rows))}
 	for _, r := range p.Rows[:min(len(p.Rows), maxLines)] {
 		line := fmt.Sprintf("%s  %s  %s  receipt %s  RRN %s  %s %s", r.when(), strings.ToUpper(string(r.Trn)), t.money(r.Amount), r.Invoice, r.RRN, r.PAN, r.Bin)
 		lines = append(lines, strings.TrimSpace(line))

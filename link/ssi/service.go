@@ -19,7 +19,7 @@ func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 	if err != nil {
 		return link.Diagnosis{}, err
 	}
-	d := link.Diagnosis{Facts: map[string]string{"status": show(status)}}
+	d := link.Diagnosis{Facts: map[string]string{"status": payment.Word(status)}}
 	if over(status) {
 		if err := t.known(ctx); err != nil {
 			return link.Diagnosis{}, err
@@ -98,10 +98,10 @@ func (t *terminal) DiagnoseHost(ctx context.Context) (link.Diagnosis, error) {
 	case none:
 		d.Facts["host"] = "not told"
 	default:
-		d.Facts["host_answer"] = clean(string(r.Result) + " " + a.why())
+		d.Facts["host_answer"] = payment.Clip(strings.TrimSpace(string(r.Result)+" "+a.why()), maxText)
 	}
 	if code := r.response(); code != "" {
-		d.Facts["host_response"] = show(code)
+		d.Facts["host_response"] = payment.Word(code)
 	}
 	return d, nil
 }
@@ -163,7 +163,7 @@ func (t *terminal) Restart(ctx context.Context, deep bool) error {
 	case a.failed():
 		return &refusedError{method, a.code(), a.why()}
 	}
-	t.log.Info("terminal restarts", "method", method, "status", show(status))
+	t.log.Info("terminal restarts", "method", method, "status", payment.Word(status))
 	t.untilAway(ctx)
 	return t.Close() // what follows has a connection of its own
 }

@@ -48,12 +48,9 @@ type command struct {
 
 // NewSimulator makes a terminal. "" is UAH.
 func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
-	script, err := grammar().Parse(c.Script)
+	c, script, err := simulate.Prepare(c, "UAH", grammar())
 	if err != nil {
 		return nil, fmt.Errorf("simulator ssi: %w", err)
-	}
-	if c.Currency == "" {
-		c.Currency = "UAH"
 	}
 	if _, ok := payment.CurrencyNumber(c.Currency); !ok {
 		return nil, fmt.Errorf("simulator ssi: currency %q is not in ISO 4217", c.Currency)
@@ -66,9 +63,6 @@ func NewSimulator(c link.SimulatorConfig) (*Simulator, error) {
 		return nil, fmt.Errorf("simulator ssi: ledger: %w", err)
 	}
 	s.state.Full = s.state.Full || s.mood.z
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
 	return s, nil
 }
 

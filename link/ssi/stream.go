@@ -3,6 +3,7 @@ package ssi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -22,30 +23,17 @@ type serial struct {
 }
 
 // newSerial reads frames from the connection; half of one that stays silent for
-// idle is given up. Raw bytes, which can hold card data, do not leave it.
+// idle is given up.
 func newSerial(conn link.Conn, idle time.Duration, log *slog.Logger) serial {
-	return serial{stream.Open(conn, maxLate, log, func(s *stream.Stream[answer]) error {
-		in := patientFrames(conn, idle)
-		for {
-			b, err := in.next()
-			switch {
-			case err == nil:
-				a, err := decode(b)
-				if err != nil {
-					log.Warn("message from the terminal dropped", "bytes", len(b), "err", err)
-					continue
-				}
-				s.Hand(a)
-			case errors.Is(err, frame.ErrCorrupt):
-				log.Debug("bytes from the terminal dropped", "err", err)
-			case errors.Is(err, os.ErrDeadlineExceeded):
-				log.Warn("half a message dropped", "bytes", in.pending())
-				in.giveUp()
-			default:
-				return err
-			}
+	in := patientFrames(conn, idle)
+	return serial{stream.Listen(conn, maxLate, log, func() ([]byte, error) {
+		b, err := in.next()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = fmt.Errorf("%w: half a message of %d bytes", frame.ErrCorrupt, in.pending())
+			in.giveUp()
 		}
-	}), log}
+		return b, err
+	}, decode), log}
 }
 
 // patientFrames reads frames, and waits no longer than idle for the next byte in

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+
+	"tillgate/internal/payment"
 )
 
 // maxNames bounds a list of names, maxLines a receipt.
@@ -82,7 +84,7 @@ func (p *paper) UnmarshalJSON(b []byte) error {
 		if len(p.lines) == maxLines {
 			break
 		}
-		p.lines = append(p.lines, withoutCard(printable(line)))
+		p.lines = append(p.lines, payment.Clip(withoutCard(indented(line)), maxText))
 	}
 	if s == "" {
 		p.lines = nil
@@ -90,9 +92,9 @@ func (p *paper) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// printable is clean for a line of a receipt, whose leading blanks place it.
-func printable(s string) string {
-	t := clean(s)
+// indented is one line of a receipt, whose leading blanks place it.
+func indented(s string) string {
+	t := oneLine(s)
 	indent := len(s) - len(strings.TrimLeft(s, " "))
 	if t == "" {
 		return ""
@@ -109,25 +111,9 @@ var cardNumber = regexp.MustCompile(`[1-9][0-9]{12,18}([=D][0-9]*)?|[1-9][0-9]{3
 // times out of ten.
 func withoutCard(s string) string {
 	return cardNumber.ReplaceAllStringFunc(s, func(n string) string {
-		if strings.ContainsAny(n, "=D") || luhn(strings.NewReplacer(" ", "", "-", "").Replace(n)) {
+		if strings.ContainsAny(n, "=D") || payment.IsCardNumber(n) {
 			return "***"
 		}
 		return n
 	})
-}
-
-// luhn says whether the last digit is the check digit of the others (ISO/IEC
-// 7812-1).
-func luhn(digits string) bool {
-	sum := 0
-	for i := range len(digits) {
-		n := int(digits[len(digits)-1-i] - '0')
-		if i%2 == 1 {
-			if n *= 2; n > 9 {
-				n -= 9
-			}
-		}
-		sum += n
-	}
-	return sum%10 == 0
 }

@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"strings"
 	"time"
 
 	"tillgate/link"
@@ -20,16 +18,14 @@ import (
 
 const webPort = "3001" // one more than that of TCP (1.1)
 
-// isWeb says whether an address is a web service's.
-func isWeb(address string) bool {
-	return strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://")
+// web is a terminal behind HTTP: the JSON without a frame, as the body of a POST
+// and of its answer. The document has neither path nor method.
+type web struct {
+	stream.Calls
+	target string
 }
 
-// newWeb is a terminal behind HTTP: the JSON without a frame, as the body of a
-// POST and of its answer. The document has neither path nor method. Requests
-// are written here: net/http's client repeats them, follows redirects and
-// cannot tell whether a byte has left.
-func newWeb(address string) (*calls, error) {
+func newWeb(address string) (*web, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("the address is no http://host[:port][/path]")
@@ -40,28 +36,17 @@ func newWeb(address string) (*calls, error) {
 	if u.Path == "" {
 		u.Path = "/"
 	}
-	d := &net.Dialer{}
-	return webCalls(func(ctx context.Context) (link.Conn, error) { return d.DialContext(ctx, "tcp", u.Host) }, u.String()), nil
+	return &web{stream.Calls{Dial: stream.DialHost(u.Host)}, u.String()}, nil
 }
 
-// newWebOver is a web service at the other end of whatever dial opens.
-func newWebOver(dial func(context.Context) (link.Conn, error)) *calls {
-	return webCalls(dial, "http://terminal/")
-}
+func (w *web) fresh() bool { return true }
 
-func webCalls(dial func(context.Context) (link.Conn, error), target string) *calls {
-	return &calls{dial: dial, talk: func(ctx context.Context, conn link.Conn, r request, within time.Duration) (answer, bool, error) {
-		return post(ctx, conn, target, r, within)
-	}}
-}
-
-// post makes one exchange on a new connection.
-func post(ctx context.Context, conn link.Conn, target string, r request, within time.Duration) (a answer, sent bool, err error) {
+func (w *web) exchange(ctx context.Context, r request, within time.Duration) (a answer, sent bool, err error) {
 	data, err := r.encode()
 	if err != nil {
 		return a, false, err
 	}
-	req, err := http.NewRequest(http.MethodPost, target, bytes.NewReader(data))
+	req, err := http.NewRequest(http.MethodPost, w.target, bytes.NewReader(data))
 	if err != nil {
 		return a, false, err
 	}
@@ -72,21 +57,11 @@ func post(ctx context.Context, conn link.Conn, target string, r request, within 
 	if err := req.Write(&msg); err != nil {
 		return a, false, err
 	}
-	// The deadline is the call's; a cancelled ctx moves it into the past.
-	until := time.Now().Add(within)
-	if err := errors.Join(conn.SetReadDeadline(until), conn.SetWriteDeadline(until)); err != nil {
-		return a, false, err
-	}
-	stop := context.AfterFunc(ctx, func() {
-		conn.SetReadDeadline(time.Unix(1, 0))
-		conn.SetWriteDeadline(time.Unix(1, 0))
+	sent, err = w.Call(ctx, msg.Bytes(), within, func(conn link.Conn) error {
+		a, err = readWeb(conn, req, r)
+		return err
 	})
-	defer stop()
-	if n, err := conn.Write(msg.Bytes()); err != nil {
-		return a, n > 0, cause(ctx, err)
-	}
-	a, err = readWeb(conn, req, r)
-	return a, true, cause(ctx, err)
+	return a, sent, err
 }
 
 // readWeb takes the response apart. Redirects are not followed: what another
@@ -112,17 +87,4 @@ func readWeb(conn link.Conn, req *http.Request, r request) (answer, error) {
 		err = errors.New("the answer names another method")
 	}
 	return a, err
-}
-
-// cause says what an error of the connection means.
-func cause(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return stream.ErrSilent
-	}
-	return err
 }

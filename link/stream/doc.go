@@ -1,4 +1,5 @@
-// Package stream is a terminal behind one connection, read all the time.
+// Package stream is a terminal behind one connection, read all the time
+// ([Stream]), or behind a new one for each request ([Calls]).
 //
 //	connection ──> the driver's framer and decoder ──> Stream ──> who waits
 //	               (a goroutine of its own)

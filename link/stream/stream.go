@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tillgate/link"
+	"tillgate/link/frame"
 )
 
 // WriteTimeout is enough for one request: 300 bytes take 0.3 s at 9600 baud.
@@ -48,6 +49,30 @@ func Open[M any](conn link.Conn, room int, log *slog.Logger, read func(s *Stream
 		}
 	}()
 	return s
+}
+
+// Listen opens a stream of what decode makes of the frames that next cuts out of
+// the connection. A frame that cannot be decoded, and bytes that next gives up as
+// [frame.ErrCorrupt], are told to the log and dropped; every other error of next
+// ends the stream. Raw bytes, which can hold card data, do not leave it.
+func Listen[M any](conn link.Conn, room int, log *slog.Logger, next func() ([]byte, error), decode func([]byte) (M, error)) *Stream[M] {
+	return Open(conn, room, log, func(s *Stream[M]) error {
+		for {
+			b, err := next()
+			if errors.Is(err, frame.ErrCorrupt) {
+				log.Warn("bytes from the terminal dropped", "err", err)
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if m, err := decode(b); err != nil {
+				log.Warn("message from the terminal dropped", "bytes", len(b), "err", err)
+			} else {
+				s.Hand(m)
+			}
+		}
+	})
 }
 
 // Hand gives a message to who waits for one. If too many wait to be taken, the

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tillgate/link"
 )
 
 // TestRandom has a terminal do whatever there is to do in any order, with power
@@ -23,7 +25,7 @@ func TestRandom(t *testing.T) {
 	for seed := range uint64(5) {
 		synctest.Test(t, func(t *testing.T) {
 			dice := rand.New(rand.NewPCG(seed, 1))
-			c := Config{Ledger: filepath.Join(dir, fmt.Sprint(seed)), ConfirmWithin: 30 * time.Second, Batch: 12, Script: script}
+			c := Config{SimulatorConfig: link.SimulatorConfig{Ledger: filepath.Join(dir, fmt.Sprint(seed)), Script: script}, ConfirmWithin: 30 * time.Second, Batch: 12}
 			dice.Shuffle(len(script), func(i, j int) { script[i], script[j] = script[j], script[i] })
 			r := newRig(t, c)
 			for step := range 120 {

@@ -20,16 +20,12 @@ const (
 )
 
 // Config is what a terminal is made of. Its zero value is a terminal in UAH that
-// approves everything at once and needs no Confirm.
+// approves everything at once and needs no Confirm. A currency must have two
+// decimals; each of card, PIN and bank takes Pace.
 type Config struct {
-	Name     string        // two of different names are two terminals
-	Ledger   string        // file that keeps bank and terminal; "" keeps them in memory
-	Script   []string      // a behaviour for each operation; the last one stays; none is "approve"
-	Features []string      // of the face, by name; they may be in the script and are in [Answer.Behaviour]
-	Currency string        // "" is UAH; it must have two decimals
-	Pace     time.Duration // how long each of card, PIN and bank takes; 0 is no time at all
-	Log      *slog.Logger  // nil discards
+	link.SimulatorConfig
 
+	Features      []string      // of the face, by name; they may be in the script and are in [Answer.Behaviour]
 	ConfirmWithin time.Duration // after which an approval without Confirm is taken back; 0: it needs none
 	Batch         int           // receipts that the log holds; 0 means [DefaultBatch]
 	Adjust        time.Duration // how long status 11 waits for Correct; 0 means [DefaultAdjust]
@@ -56,13 +52,11 @@ type Terminal struct {
 
 // New makes a terminal, or takes up the one that the ledger file has.
 func New(c Config) (*Terminal, error) {
-	script, err := Grammar(c.Features, c.ConfirmWithin > 0).Parse(c.Script)
+	filled, script, err := simulate.Prepare(c.SimulatorConfig, "UAH", Grammar(c.Features, c.ConfirmWithin > 0))
 	if err != nil {
 		return nil, err
 	}
-	if c.Currency == "" {
-		c.Currency = "UAH"
-	}
+	c.SimulatorConfig = filled
 	if exp, ok := payment.Exponent(c.Currency); !ok || exp != 2 {
 		return nil, fmt.Errorf("currency %q: the terminal has two decimals", c.Currency)
 	}
@@ -76,9 +70,6 @@ func New(c Config) (*Terminal, error) {
 	}
 	if c.Batch == 0 {
 		c.Batch = DefaultBatch
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
 	}
 	t := &Terminal{cfg: c, number: simulate.Number(c.Name, 6_000_000), script: script, mood: script.Peek(), state: state{Bank: simulate.Bank{Currency: c.Currency}}}
 	if err := simulate.Load(c.Ledger, &t.state); err != nil {
@@ -143,6 +134,9 @@ func (t *Terminal) Ledger() []link.Entry {
 	defer t.mu.Unlock()
 	return t.state.Ledger()
 }
+
+// Log is where the faces write too.
+func (t *Terminal) Log() *slog.Logger { return t.cfg.Log }
 
 // Currency is the ISO 4217 code of all amounts.
 func (t *Terminal) Currency() string { return t.cfg.Currency }

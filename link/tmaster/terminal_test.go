@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tillgate/link"
 )
 
 // rig is a terminal and the answers that it gave.
@@ -127,7 +129,7 @@ func TestConfirm(t *testing.T) {
 			r.ledger(want)
 		})
 	}
-	if _, err := New(Config{Script: []string{"confirm-lost"}}); err == nil {
+	if _, err := New(Config{SimulatorConfig: link.SimulatorConfig{Script: []string{"confirm-lost"}}}); err == nil {
 		t.Error("a terminal that needs no Confirm can lose one")
 	}
 }
@@ -135,7 +137,7 @@ func TestConfirm(t *testing.T) {
 // TestPowerCut: the ledger file outlives the terminal, which takes back what was
 // not confirmed.
 func TestPowerCut(t *testing.T) {
-	c := Config{Ledger: filepath.Join(t.TempDir(), "ledger"), ConfirmWithin: time.Minute}
+	c := Config{SimulatorConfig: link.SimulatorConfig{Ledger: filepath.Join(t.TempDir(), "ledger")}, ConfirmWithin: time.Minute}
 	r := newRig(t, c)
 	r.do(buy(100))
 	r.Confirm()
@@ -157,10 +159,10 @@ func TestPowerCut(t *testing.T) {
 	if a := r.do(buy(300)); a.Code != Approved {
 		t.Errorf("after it: %d", a.Code)
 	}
-	if r.do(buy(1)); r.Serial() == newRig(t, Config{Name: "other"}).Serial() {
+	if r.do(buy(1)); r.Serial() == newRig(t, Config{SimulatorConfig: link.SimulatorConfig{Name: "other"}}).Serial() {
 		t.Error("two names have one serial number")
 	}
-	if _, err := New(Config{Ledger: c.Ledger, Currency: "USD"}); err == nil {
+	if _, err := New(Config{SimulatorConfig: link.SimulatorConfig{Ledger: c.Ledger, Currency: "USD"}}); err == nil {
 		t.Error("a ledger in UAH was taken for one in USD")
 	}
 }
@@ -319,7 +321,7 @@ func TestCashback(t *testing.T) {
 // TestStages: card, PIN and bank in their order, a busy terminal, and a switch
 // that turns it off.
 func TestStages(t *testing.T) {
-	story(t, Config{Pace: 10 * time.Second}, []string{"approve", "busy", "late-approval:30s"}, func(t *testing.T, r *rig) {
+	story(t, Config{SimulatorConfig: link.SimulatorConfig{Pace: 10 * time.Second}}, []string{"approve", "busy", "late-approval:30s"}, func(t *testing.T, r *rig) {
 		var got []int
 		r.Begin(buy(100), nil)
 		for range 3 {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"tillgate/internal/secretfile"
 	"tillgate/link"
 )
 
@@ -80,13 +81,13 @@ type candidate struct {
 
 // search tries every way of encryption.
 func search(given *Settings, envelope object) (found []candidate, tried int, err error) {
-	line, err := readLine(given.KeyFile)
+	line, err := secretfile.Read(given.KeyFile)
 	if err != nil {
 		return nil, 0, err
 	}
 	macIn := line
 	if given.SignKeyFile != "" {
-		if macIn, err = readLine(given.SignKeyFile); err != nil {
+		if macIn, err = secretfile.Read(given.SignKeyFile); err != nil {
 			return nil, 0, err
 		}
 	}

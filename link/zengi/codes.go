@@ -101,17 +101,5 @@ func (s *Settings) judge(code, status string) (payment.Result, payment.Condition
 	case rc.Decision == payment.DecisionDeclined && status != "" && !paid:
 		return payment.Declined, rc.Condition, rc.Text
 	}
-	return payment.InDoubt, "", fmt.Sprintf("isoResponseCode %q and status %q do not say together whether it was paid", show(code), show(status))
-}
-
-// show makes a word of the sender fit for a text: short, and letters and digits
-// only.
-func show(s string) string {
-	s = strings.Map(func(c rune) rune {
-		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_' || c == '-' {
-			return c
-		}
-		return '?'
-	}, s)
-	return s[:min(len(s), 24)]
+	return payment.InDoubt, "", fmt.Sprintf("isoResponseCode %q and status %q do not say together whether it was paid", payment.Word(code), payment.Word(status))
 }

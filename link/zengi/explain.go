@@ -25,7 +25,7 @@ func Explain(w io.Writer, b []byte) error {
 	}
 	for _, name := range []string{"Content-Type", "X-Signature"} {
 		if v := r.Header.Get(name); v != "" {
-			fmt.Fprintf(w, "%-18s %s\n", name, show(v))
+			fmt.Fprintf(w, "%-18s %s\n", name, payment.Word(v))
 		}
 	}
 	o, err := parseObject(r.Body)
@@ -62,7 +62,7 @@ func explainEnvelope(w io.Writer, o object, data string) error {
 	fmt.Fprintln(w, "encrypted notification")
 	for _, name := range o.names {
 		if plainName(name) != "data" {
-			fmt.Fprintf(w, "  %-16s a text of %d characters beside data; perhaps the signature\n", show(name), len(o.get(name)))
+			fmt.Fprintf(w, "  %-16s a text of %d characters beside data; perhaps the signature\n", payment.Word(name), len(o.get(name)))
 		}
 	}
 	as := guess(data)
@@ -120,7 +120,7 @@ func explainIPN(w io.Writer, o object) error {
 		default:
 			text = mask(text)
 		}
-		fmt.Fprintf(w, "  %-16s %-24s %s\n", show(name), text, meanings[plain])
+		fmt.Fprintf(w, "  %-16s %-24s %s\n", payment.Word(name), text, meanings[plain])
 	}
 	p := &profile{Settings: defaults()}
 	n, err := p.notice(o, "VND")
@@ -146,29 +146,10 @@ func mask(s string) string {
 		}
 		return c
 	}, s)
-	if digits := strings.Trim(s, "0123456789 -"); digits == "" && len(s) >= 13 && luhn(s) {
+	if strings.Trim(s, "0123456789 -") == "" && payment.IsCardNumber(s) {
 		return payment.MaskPAN(s).String()
 	}
 	return s
-}
-
-// luhn says whether the digits of s are a card number by their check digit.
-func luhn(s string) bool {
-	sum, n := 0, 0
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i] < '0' || s[i] > '9' {
-			continue
-		}
-		d := int(s[i] - '0')
-		if n%2 == 1 {
-			if d *= 2; d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
-		n++
-	}
-	return n >= 13 && n <= 19 && sum%10 == 0
 }
 
 // meanings are our words for the fields (document, 3), by plain name.

@@ -25,16 +25,16 @@ func unreadable(format string, a ...any) error {
 func (p *profile) notice(o object, currency string) (payment.Notice, error) {
 	for plain, text := range o.texts {
 		if len(text) > maxValue {
-			return payment.Notice{}, unreadable("a value of %d bytes in %s", len(text), show(plain))
+			return payment.Notice{}, unreadable("a value of %d bytes in %s", len(text), payment.Word(plain))
 		}
 	}
 	kept := func(name string) string { return fit(o.get(name)) }
 	op, word := operationOf(o.get("transactionType"))
 	switch {
 	case silent[word]:
-		return payment.Notice{}, unreadable("transactionType %s is one that is never notified", show(word))
+		return payment.Notice{}, unreadable("transactionType %s is one that is never notified", payment.Word(word))
 	case op == "":
-		return payment.Notice{}, unreadable("transactionType %q is not known", show(o.get("transactionType")))
+		return payment.Notice{}, unreadable("transactionType %q is not known", payment.Word(o.get("transactionType")))
 	}
 	n := payment.Notice{Operation: op, Names: p.names(o), At: p.at(o.get("transDateTime"))}
 	result, condition, text := p.judge(o.get("isoResponseCode"), o.get("status"))

@@ -5,9 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
+
+	"tillgate/internal/secretfile"
 )
 
 const (
@@ -38,7 +37,7 @@ func load(s *Settings) (*profile, error) {
 		return nil, err
 	}
 	p := &profile{Settings: s}
-	line, err := readLine(s.KeyFile)
+	line, err := secretfile.Read(s.KeyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +50,7 @@ func load(s *Settings) (*profile, error) {
 	file, signLine := s.SignKeyFile, line
 	if file == "" {
 		file = s.KeyFile
-	} else if signLine, err = readLine(file); err != nil {
+	} else if signLine, err = secretfile.Read(file); err != nil {
 		return nil, err
 	}
 	as := s.SignKey
@@ -72,29 +71,4 @@ func keyBytes(line, as string) ([]byte, error) {
 		return base64.StdEncoding.DecodeString(line)
 	}
 	return []byte(line), nil
-}
-
-// readLine reads the one line of a secret file.
-func readLine(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if info.Mode().Perm()&0o027 != 0 {
-		return "", fmt.Errorf("%s can be read by others (mode %04o); run: chmod 0640 %s", file, info.Mode().Perm(), file)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, 4*maxSignKey))
-	if err != nil {
-		return "", err
-	}
-	line := strings.TrimRight(string(b), "\r\n")
-	if line == "" || strings.ContainsAny(line, "\r\n\x00") {
-		return "", fmt.Errorf("%s: want one line with the key", file)
-	}
-	return line, nil
 }

@@ -57,7 +57,7 @@ func TestKeyFiles(t *testing.T) {
 		{"text", "0123456789abcdefghijklmnopqrstuv", asText, ""},
 		{"too short", digits[:62], asHex, "not 32 bytes as hex"},
 		{"written otherwise", digits, asBase64, "not 32 bytes as base64"},
-		{"empty", "", asHex, "want one line"},
+		{"empty", "", asHex, "is empty"},
 	} {
 		s := defaults()
 		s.KeyFile, s.Key = secretFile(t, tt.line), tt.as

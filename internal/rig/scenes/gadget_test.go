@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,13 +17,8 @@ import (
 // dummy_hcd, which has nothing of ours and so is a second opinion. The terminal
 // is a program in the device, on /dev/ttyGS0.
 type gadgetPlug struct {
-	trigger
-	x    *terminal
-	name name
-	udc  string // the device controller's name
-
-	mu    sync.Mutex
-	ended chan struct{} // closed when the plug is out
+	device
+	udc   string        // the device controller's name
 	lives chan struct{} // closed when the terminal's program has ended
 
 	closed atomic.Pointer[error] // why the program has no port; nil while it has
@@ -38,9 +32,8 @@ const (
 func newGadget(t *testing.T, title, tty string, product string) *terminal {
 	t.Helper()
 	x := newTerminal(t, title, "ecrvn", tty)
-	p := &gadgetPlug{x: x, name: name{path: tty, serial: "SN-" + title}, ended: make(chan struct{}), lives: make(chan struct{})}
-	close(p.ended)
-	p.left, p.trigger.pull = -1, p.sever
+	p := &gadgetPlug{lives: make(chan struct{})}
+	p.made(x, title, tty, p.sever)
 	udc, err := os.ReadDir("/sys/class/udc")
 	if err != nil || len(udc) == 0 {
 		t.Fatalf("no device controller (dummy_hcd): %v", err)
@@ -135,19 +128,6 @@ func (p *gadgetPlug) in(t *testing.T) {
 	}
 	p.name.follow(t)
 	await(t, "the gadget's program", func() bool { return p.closed.Load() == nil })
-}
-
-func (p *gadgetPlug) out() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.ended
-}
-
-func (p *gadgetPlug) pull(t *testing.T) {
-	t.Helper()
-	p.disarm(t)
-	p.sever()
-	p.name.gone(t)
 }
 
 func (p *gadgetPlug) sever() {

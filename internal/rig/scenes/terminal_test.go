@@ -115,6 +115,38 @@ func (g *trigger) moved(*testing.T) int {
 	return g.units
 }
 
+// device is what the plugs of USB devices have in common. sever pulls one, if it
+// is in; ended is closed when it is out.
+type device struct {
+	trigger
+	x    *terminal
+	name name
+
+	mu    sync.Mutex
+	ended chan struct{}
+}
+
+// made readies a plug that is out.
+func (d *device) made(x *terminal, title, tty string, sever func()) {
+	d.x, d.name, d.ended = x, name{path: tty, serial: "SN-" + title}, make(chan struct{})
+	close(d.ended)
+	d.left, d.trigger.pull = -1, sever
+}
+
+func (d *device) out() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ended
+}
+
+func (d *device) pull(t *testing.T) {
+	t.Helper()
+	d.disarm(t)
+	d.trigger.pull()
+	<-d.out()
+	d.name.gone(t)
+}
+
 func newTerminal(t *testing.T, name, driver, address string) *terminal {
 	t.Helper()
 	x := &terminal{t: t, name: name, driver: driver, address: address}

@@ -3,7 +3,6 @@ package scenes
 import (
 	"context"
 	"net"
-	"sync"
 	"testing"
 
 	"tillgate/internal/usbip"
@@ -11,14 +10,9 @@ import (
 
 // usbPlug is one of USB/IP: what is at the other end of the cable is vhci_hcd.
 type usbPlug struct {
-	trigger
-	x      *terminal
-	name   name
-	device *usbip.Device
-
-	mu    sync.Mutex
-	cable net.Conn      // nil before the first time
-	ended chan struct{} // closed when the device knows
+	device
+	usb   *usbip.Device
+	cable net.Conn // nil before the first time
 }
 
 // newUSB makes a terminal that is plugged into vhci_hcd. tty is the link to its
@@ -26,10 +20,9 @@ type usbPlug struct {
 func newUSB(t *testing.T, title, driver, address string, kind usbip.Kind, product uint16, tty string) *terminal {
 	t.Helper()
 	x := newTerminal(t, title, driver, address)
-	p := &usbPlug{x: x, name: name{path: tty, serial: "SN-" + title}, ended: make(chan struct{})}
-	close(p.ended)
-	p.left, p.trigger.pull = -1, p.sever
-	p.device = &usbip.Device{
+	p := &usbPlug{}
+	p.made(x, title, tty, p.sever)
+	p.usb = &usbip.Device{
 		Kind: kind, Vendor: 0x1209, Product: product, Manufacturer: "Tillgate", Name: "Simulated terminal", Serial: p.name.serial,
 		Before: func(usbip.Direction, []byte) { p.unit() },
 	}
@@ -50,26 +43,12 @@ func (p *usbPlug) in(t *testing.T) {
 	p.mu.Unlock()
 	go func() {
 		defer close(ended)
-		err := p.device.Serve(p.x.ctx, cable, func(ctx context.Context, c net.Conn) error { return p.x.talk(ctx, c) })
+		err := p.usb.Serve(p.x.ctx, cable, func(ctx context.Context, c net.Conn) error { return p.x.talk(ctx, c) })
 		if err != nil {
 			p.x.t.Errorf("%s: %v", p.x.name, err)
 		}
 	}()
 	p.name.follow(t)
-}
-
-func (p *usbPlug) out() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.ended
-}
-
-func (p *usbPlug) pull(t *testing.T) {
-	t.Helper()
-	p.disarm(t)
-	p.sever()
-	<-p.out()
-	p.name.gone(t)
 }
 
 func (p *usbPlug) sever() {

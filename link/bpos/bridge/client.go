@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"tillgate/internal/payment"
 )
 
 // Conn is the connection to a bridge: a pipe to a child, TCP, or the line of a
@@ -177,12 +179,4 @@ func (c *Client) line() ([]byte, error) {
 }
 
 // clean keeps a text of the bridge fit for an error: one line, bounded.
-func clean(s string) string {
-	r := []rune(s)
-	for i, c := range r {
-		if c < ' ' || c == 0x7f {
-			r[i] = ' '
-		}
-	}
-	return string(r[:min(len(r), 400)])
-}
+func clean(s string) string { return payment.Clip(payment.Printable(s), 800) }

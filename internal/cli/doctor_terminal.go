@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tillgate/internal/config"
+	"tillgate/internal/payment"
+	"tillgate/internal/usbreset"
+	"tillgate/link"
+	"tillgate/serialio"
+)
+
+// running is what the gateway says about a terminal it holds.
+func running(t payment.TerminalStatus) finding {
+	f := finding{Check: "terminal " + t.Name, Level: good, Tried: "ask the running gateway", Found: string(t.Link)}
+	if t.Identity != "" {
+		f.Found += ", " + t.Identity
+	}
+	if t.Link != payment.LinkOnline {
+		f.Level, f.Next = bad, "look at the cable and the terminal's power"
+		if t.Error != "" {
+			f.Found += ": " + t.Error
+		}
+	} else if !t.Sellable {
+		f.Level, f.Found, f.Next = warning, f.Found+", does not sell: "+join(t.Reasons), "tillgate status"
+	}
+	return f
+}
+
+// checkTerminal looks at a terminal's port, and asks the terminal if nobody
+// else does.
+func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[string]payment.TerminalStatus, probe bool) {
+	address, err := t.Spec.Address(t.Address)
+	if err != nil || address.Scheme() == "sim" {
+		return
+	}
+	checkRecovery(say, t, address, usbreset.Machine{}, helperSocket)
+	if address.Scheme() == "serial" {
+		if f := port(t.Name, address.SerialPath()); f.Level != good {
+			say(f)
+			return
+		} else {
+			say(f)
+		}
+	}
+	if _, ok := held[t.Name]; ok {
+		return // asked through the gateway: two on one line spoil both
+	}
+	f := finding{Check: "terminal " + t.Name, Level: good, Tried: "open " + place(t) + " and ask who it is"}
+	ctx, cancel := context.WithTimeout(a.ctx, 20*time.Second)
+	defer cancel()
+	var line tap
+	term, err := t.Spec.Open(ctx, link.Config{Name: t.Name, Address: t.Address, Dial: line.dial(address.Dial), Currency: t.Currency, Longest: t.Longest.Std(), Settings: t.Settings})
+	if err != nil {
+		f.Level, f.Found = bad, err.Error()
+		line.explain(&f, t.Spec, address.Scheme() == "serial")
+		say(f)
+		if probe && address.Scheme() == "serial" {
+			a.probeLine(say, t)
+		}
+		return
+	}
+	defer term.Close()
+	f.Found = "it answers"
+	if d, ok := term.(link.Diagnoser); ok {
+		if what, err := d.Diagnose(ctx); err == nil {
+			f.Found = "it answers: " + what.Identity
+			if what.Blocked != "" {
+				f.Level, f.Found = warning, f.Found+"; it says that it cannot sell: "+string(what.Blocked)
+			}
+			if advice := what.Facts["advice"]; advice != "" {
+				f.Level, f.Next = warning, advice
+			}
+		} else {
+			f.Level, f.Found = warning, "it answers, and cannot say who it is: "+err.Error()
+		}
+	}
+	say(f)
+}
+
+// port looks at a serial port without opening it.
+func port(name, path string) finding {
+	f := finding{Check: "port of " + name, Level: good, Tried: "look at " + path}
+	device, err := serialio.Resolve(path)
+	switch {
+	case err != nil:
+		f.Level, f.Found, f.Next = bad, err.Error(), "ports that are there: "+ports()
+	case unix.Access(device, unix.R_OK|unix.W_OK) != nil:
+		f.Level, f.Found = bad, fmt.Sprintf("%s is there, and this user (uid %d) may not use it", device, os.Getuid())
+		f.Next = "add the gateway's user to the group of the device, usually dialout, or run doctor with sudo"
+	default:
+		f.Found = "it is " + device
+	}
+	return f
+}
+
+func ports() string {
+	var all []string
+	for _, p := range serialio.List() {
+		all = append(all, p.String())
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
+}

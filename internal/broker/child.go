@@ -54,7 +54,11 @@ func serve(conf Config, stdin io.Reader, stdout, stderr io.Writer, parent int) e
 		return err
 	}
 	srv.SetLoggerV2(&logger{w: stderr}, false, false, false)
-	srv.Start() // done when it returns: who asks before that sleeps for 25 ms first
+	// In a goroutine although it does not block: ReadyForConnections then sleeps for
+	// 25 ms, in which a client that is already there has its session made. Where
+	// makeStreams ran beside that, such a client heard nothing for a second in one
+	// of ten starts.
+	go srv.Start()
 	defer srv.WaitForShutdown()
 	defer srv.Shutdown()
 	if !srv.ReadyForConnections(startWithin) {

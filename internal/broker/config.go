@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -59,33 +58,6 @@ func GatewayUser(box, password string) User {
 // KioskUser is the controller on the same box: it commands and hears everything.
 func KioskUser(box, password string) User {
 	return User{Name: "kiosk", Password: password, Publish: []string{"tillgate/v1/" + box + "/command/+"}, Subscribe: []string{"tillgate/#"}}
-}
-
-// ReadPassword reads a password file: one line, at most 256 bytes, readable by
-// its owner alone.
-func ReadPassword(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if st.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("password file %s: mode %#o lets others read it, want 0600", path, st.Mode().Perm())
-	}
-	b, err := io.ReadAll(io.LimitReader(f, 257))
-	if err != nil {
-		return "", err
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	line = strings.TrimSuffix(line, "\r")
-	if line == "" || len(b) > 256 {
-		return "", fmt.Errorf("password file %s: want one line of 1 to 255 bytes", path)
-	}
-	return line, nil
 }
 
 func readConfig(r io.Reader) (Config, error) {

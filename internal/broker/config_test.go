@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -37,33 +35,6 @@ func TestConfigIsRefused(t *testing.T) {
 		"over the size": `{"store_dir":"` + strings.Repeat("x", maxConfig) + `"}`,
 	} {
 		if _, err := readConfig(strings.NewReader(in)); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
-	}
-}
-
-func TestReadPassword(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "password")
-	write := func(s string, mode os.FileMode) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("open sesame\n", 0o600)
-	if got, err := ReadPassword(path); err != nil || got != "open sesame" {
-		t.Errorf("password of %d bytes, %v", len(got), err)
-	}
-	for name, bad := range map[string]func(){
-		"others may read": func() { write("x", 0o644) },
-		"empty":           func() { write("\n", 0o600) },
-		"long":            func() { write(strings.Repeat("x", 300), 0o600) },
-	} {
-		bad()
-		if _, err := ReadPassword(path); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -108,6 +108,7 @@ func Main(ctx context.Context, args []string, s Streams, p Parts) int {
 		fmt.Fprintln(s.Err, "tillgate:", err)
 		return exitError
 	}
+	program.Version(p.Version.Version)
 	a := &app{Streams: s, ctx: ctx, drivers: p.Drivers, version: p.Version, table: &t}
 	called, err := program.Parse(args)
 	if e, ok := errors.AsType[*command.Error](err); ok {

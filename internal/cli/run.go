@@ -204,7 +204,7 @@ func (b *box) open(rest context.Context) error {
 	c := &b.config
 	for _, dir := range []string{c.Data, c.Runtime, filepath.Dir(c.Socket)} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
-			return fmt.Errorf("make a folder of the box: %w", err)
+			return fmt.Errorf("make a folder of the box: %w: name folders of your own with data and runtime, or run it as a user who may make this one", err)
 		}
 	}
 	now := clockOf(c.Clock)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -40,7 +41,33 @@ func New(name, help string, table any, words map[string]string, out io.Writer, w
 		return nil, err
 	}
 	p.completion()
+	p.help()
 	return p, nil
+}
+
+// Version adds the flag --version, which writes one line with the text.
+func (p *Program) Version(text string) {
+	p.root.Version = text
+	p.root.InitDefaultVersionFlag()
+	p.root.Flags().Lookup("version").Usage = "Tell the version."
+}
+
+// help is cobra's command that explains another one. cobra would explain the whole
+// program where there is no such command, as if all were well.
+func (p *Program) help() {
+	p.root.InitDefaultHelpCmd()
+	for _, c := range p.root.Commands() {
+		if c.Name() == "help" {
+			c.Use, c.Short, c.Long = "help [<command> ...]", "Explain a command.", ""
+			c.Run, c.RunE = nil, func(_ *cobra.Command, typed []string) error {
+				about, rest, err := p.root.Find(typed)
+				if err != nil || len(rest) > 0 {
+					return &Error{about.CommandPath(), unknown(about, typed[len(typed)-max(len(rest), 1)])}
+				}
+				return about.Help()
+			}
+		}
+	}
 }
 
 // completion is cobra's command that prints scripts for shells, told as the others
@@ -79,6 +106,9 @@ func (p *Program) command(name, help string) *cobra.Command {
 func (p *Program) Parse(args []string) (command any, err error) {
 	p.root.SetArgs(args)
 	c, err := p.root.ExecuteC()
+	if e, ok := errors.AsType[*Error](err); ok {
+		return nil, e
+	}
 	if err != nil {
 		return nil, &Error{c.CommandPath(), err}
 	}

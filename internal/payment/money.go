@@ -57,6 +57,9 @@ func CurrencyNumber(code string) (string, bool) {
 	return fmt.Sprintf("%03d", c.numeric), ok
 }
 
+// maxDigits fit into an int64, whatever they are.
+const maxDigits = 18
+
 // ParseMoney reads a decimal text such as "10.5" or "123456" in the major unit
 // of the currency. A sign, an exponent, a thousands mark, and more decimals
 // than the currency has, are refused.
@@ -69,6 +72,9 @@ func ParseMoney(text, code string) (Money, error) {
 	if len(frac) > exp || (dot && frac == "") {
 		return Money{}, fmt.Errorf("%w: %s has %d decimals", ErrAmount, code, exp)
 	}
+	if len(whole)+exp > maxDigits {
+		return Money{}, fmt.Errorf("%w: it has more than %d digits", ErrAmount, maxDigits)
+	}
 	minor, err := ParseMinor(whole + frac + strings.Repeat("0", exp-len(frac)))
 	if err != nil || whole == "" {
 		return Money{}, fmt.Errorf("%w: want digits, like %s", ErrAmount, Money{123456, code}.Decimal())
@@ -78,8 +84,8 @@ func ParseMoney(text, code string) (Money, error) {
 
 // ParseMinor reads an unsigned integer of at most 18 digits, and nothing else.
 func ParseMinor(digits string) (int64, error) {
-	if digits == "" || len(digits) > 18 {
-		return 0, fmt.Errorf("%w: want 1 to 18 digits, got %d characters", ErrAmount, len(digits))
+	if digits == "" || len(digits) > maxDigits {
+		return 0, fmt.Errorf("%w: want 1 to %d digits, got %d characters", ErrAmount, maxDigits, len(digits))
 	}
 	for _, c := range []byte(digits) {
 		if c < '0' || c > '9' {

@@ -101,7 +101,7 @@ test-armv6: ## the tests of journal, lanes and drivers on an emulated arm1176 (n
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, govulncheck (its database is on the network)
-	@unformatted=$$(gofmt -l .); \
+	@unformatted=$$(find . -path ./dist -prune -o -name '*.go' -exec gofmt -l {} +); \
 	if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
 	go vet ./...
 	.ci/tool $(STATICCHECK) ./...

@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	maxValue   = 64       // bytes that are kept of a value
-	maxReceipt = 96 << 10 // bytes that are kept of a receipt: the journal of a long batch
-	maxList    = 64       // merchants that are kept of a list
+	maxValue = 64 // bytes that are kept of a value
+	maxList  = 64 // merchants that are kept of a list
 )
 
 // answer is what a terminal sends:
@@ -95,7 +94,7 @@ func (a *answer) params(v json.RawMessage) error {
 		case key == "pan":
 			a.card = payment.MaskPAN(text(v))
 		case key == "receipt":
-			a.receipt = payment.Clip(text(v), maxReceipt)
+			a.receipt = text(v) // whole: half a card number at a cut would not be found
 		case key == "responseCode":
 			a.code = normal(payment.Clip(text(v), maxValue))
 		case isNumber(key):
@@ -103,7 +102,7 @@ func (a *answer) params(v json.RawMessage) error {
 				a.list = map[string]string{}
 			}
 			if len(a.list) < maxList && len(key) <= 3 {
-				a.list[key] = payment.Clip(text(v), maxValue)
+				a.list[key] = payment.Clip(payment.MaskNumbers(text(v)), maxValue)
 			}
 		default:
 			if f := a.field(key); f != nil {

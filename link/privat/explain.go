@@ -85,7 +85,7 @@ func explainAnswer(w io.Writer, a answer, b []byte) {
 		row(w, "  "+key, *a.field(key))
 	}
 	for _, n := range slices.Sorted(maps.Keys(a.list)) {
-		row(w, "  "+n, payment.MaskNumbers(a.list[n]))
+		row(w, "  "+n, a.list[n])
 	}
 	for _, key := range droppedKeys {
 		if bytes.Contains(b, []byte(`"`+key+`"`)) {

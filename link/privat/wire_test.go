@@ -342,3 +342,19 @@ func TestErrorTextIsMasked(t *testing.T) {
 		}
 	}
 }
+
+// TestTextIsMaskedBeforeItIsCut: half a card number is not found.
+func TestTextIsMaskedBeforeItIsCut(t *testing.T) {
+	for n := range maxValue + 1 {
+		a, err := decode([]byte(`{"method":"ServiceMessage","step":0,"params":{"msgType":"getMerchantList","1":"` + strings.Repeat("x", n) + ` 4111111111111111"},"error":false,"errorDescription":""}`))
+		if err != nil || len(a.list["1"]) > maxValue || strings.Contains(a.list["1"], "4111") || a.list["1"] == "" {
+			t.Errorf("behind %d characters: got %q, %v", n, a.list["1"], err)
+		}
+	}
+	for _, n := range []int{96<<10 - 8, 120 << 10} {
+		a, err := decode([]byte(`{"method":"Audit","step":0,"params":{"receipt":"` + strings.Repeat(`x\n`, n/2) + `4111111111111111"},"error":false,"errorDescription":""}`))
+		if lines := strings.Join(textLines(a), "\n"); err != nil || strings.Contains(lines, "4111") || !strings.Contains(lines, "1111") {
+			t.Errorf("behind %d bytes: %v", n, err)
+		}
+	}
+}

@@ -124,20 +124,18 @@ func (b *book) checkPlace(at string, i int, all []Terminal, places map[string]in
 }
 
 func (b *book) checkAmounts(at string, t *Terminal) {
+	if t.MaxAmount == "" {
+		b.add(at+".max_amount", "is required: the largest amount that may ever be charged at once, like \"5000000\"")
+	}
 	if _, ok := payment.Exponent(t.Currency); !ok {
 		if t.Currency == "" {
 			b.add(at+".currency", "is required: the ISO 4217 code the terminal works in, like VND")
 		} else {
 			b.add(at+".currency", "%s is not in ISO 4217", quote(t.Currency))
 		}
-		if t.MaxAmount == "" {
-			b.add(at+".max_amount", "is required: the largest amount that may ever be charged at once")
-		}
 		return
 	}
-	if t.MaxAmount == "" {
-		b.add(at+".max_amount", "is required: the largest amount that may ever be charged at once, like \"%s\"", payment.Money{Minor: 500000000, Currency: t.Currency}.Decimal())
-	} else {
+	if t.MaxAmount != "" {
 		t.Max = b.amount(at+".max_amount", t.MaxAmount, t.Currency)
 	}
 	if t.DailyCap != "" {

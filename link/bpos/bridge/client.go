@@ -178,5 +178,6 @@ func (c *Client) line() ([]byte, error) {
 	}
 }
 
-// clean keeps a text of the bridge fit for an error: one line, bounded.
-func clean(s string) string { return payment.Clip(payment.Printable(s), 800) }
+// clean keeps a text of the bridge fit for an error: one line, bounded, without
+// card numbers.
+func clean(s string) string { return payment.Clip(payment.MaskNumbers(payment.Printable(s)), 800) }

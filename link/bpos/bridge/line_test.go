@@ -227,3 +227,11 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestCleanMasksBeforeItCuts(t *testing.T) {
+	for _, n := range []int{0, 780, 790, 799} {
+		if s := clean(strings.Repeat("x", n) + "\n4111111111111111"); len(s) > 800 || strings.Contains(s, "4111") || strings.Contains(s, "\n") {
+			t.Errorf("behind %d characters: %q", n, s)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tillgate/internal/gateway"
 	"tillgate/internal/payment"
 	"tillgate/link"
 )
@@ -194,6 +195,39 @@ func TestAbortIsAWish(t *testing.T) {
 		if r := w.do(payment.Command{Verb: payment.VerbAbort, Request: payment.Request{ID: "A1"}}); r.Reason != payment.ReasonState {
 			t.Errorf("abort of a finished payment: %+v", r)
 		}
+	})
+}
+
+// eager is a journal whose reader acts as soon as a payment is durable.
+type eager struct {
+	gateway.Journal
+	begun func(payment.ID)
+}
+
+func (e eager) Begin(tx payment.Transaction) (payment.Record, bool, error) {
+	rec, known, err := e.Journal.Begin(tx)
+	e.begun(tx.ID)
+	return rec, known, err
+}
+
+// A payment that is in the journal can be aborted, and is at the terminal: nobody
+// else ends it.
+func TestAbortAtOnce(t *testing.T) {
+	bubble(t, nil, func(w *world) {
+		w.stop()
+		w.wrap = func(j gateway.Journal) gateway.Journal {
+			return eager{j, func(id payment.ID) {
+				if r := w.do(payment.Command{Verb: payment.VerbAbort, Request: payment.Request{ID: id}}); r.Status != payment.ReplyDone {
+					t.Errorf("abort: %+v", r)
+				}
+				if r := w.do(payment.Command{Verb: payment.VerbResolve, Request: payment.Request{ID: id}, By: "an", Reason: "seen", Result: payment.Failed, Force: true}); r.Reason != payment.ReasonBusy {
+					t.Errorf("resolve: %+v", r)
+				}
+			}}
+		}
+		w.start()
+		w.accepted("A1", 1000)
+		w.result("A1", payment.Approved)
 	})
 }
 

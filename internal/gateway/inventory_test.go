@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -174,25 +173,12 @@ func TestInventoryNotDuringAPayment(t *testing.T) {
 	})
 }
 
-// forgetful is a journal that takes no note.
-type forgetful struct {
-	gateway.Journal
-	broken *bool
-}
-
-func (j forgetful) Note(name, text string) error {
-	if *j.broken {
-		return errors.New("the disk is full")
-	}
-	return j.Journal.Note(name, text)
-}
-
 // What is not written down is not accepted.
 func TestInventoryAcceptIsDurable(t *testing.T) {
 	broken := false
 	withLabel(t, func(w *world, l *label) {
 		w.stop()
-		w.wrap = func(j gateway.Journal) gateway.Journal { return forgetful{j, &broken} }
+		w.wrap = func(j gateway.Journal) gateway.Journal { return noteless{j, &broken} }
 		w.start()
 		l.set(payment.Inventory{Serial: "S2"})
 		w.beat()

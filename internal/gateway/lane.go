@@ -40,14 +40,15 @@ type lane struct {
 	wasOnline bool // as the events say
 
 	mu        sync.Mutex
-	running   *running                 // the operation on the terminal now
+	running   *running                 // the operation on the terminal now, from before it is durable
 	asked     map[payment.ID]bool      // looked up since the doubt began
 	quietFrom map[payment.ID]time.Time // when the exchange broke, on the monotonic clock
 }
 
 type running struct {
-	id    payment.ID
-	abort func()
+	id      payment.ID
+	aborted <-chan struct{}
+	abort   func() // closes aborted
 }
 
 // job is a command on its way through a lane. The lane answers exactly once.

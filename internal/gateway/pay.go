@@ -24,6 +24,8 @@ func (l *lane) pay(soft, hard context.Context, term link.Terminal, j job) error 
 		j.refuse(refusal(err, l.cfg.Name))
 		return brokenLine(err)
 	}
+	l.occupy(tx.ID) // who finds the payment in the journal can abort it
+	defer l.vacate()
 	rec, known, err := l.g.journal.Begin(tx)
 	switch {
 	case err != nil:
@@ -87,9 +89,7 @@ func refusal(err error, terminal string) error {
 // execute sends the money command, once, and writes down what came of it. rec
 // is durable.
 func (l *lane) execute(hard context.Context, term link.Terminal, rec payment.Record) error {
-	abort := make(chan struct{})
-	run := &running{id: rec.ID, abort: onceClose(abort)}
-	l.setRunning(run)
+	run := l.occupy(rec.ID)
 	l.show(func(t *payment.TerminalStatus) {
 		t.Reasons, t.Payment = []payment.Reason{payment.ReasonBusy}, rec.ID
 	})
@@ -101,7 +101,7 @@ func (l *lane) execute(hard context.Context, term link.Terminal, rec payment.Rec
 	l.pulse.within(l.longest(patience))
 	var strays []payment.Outcome
 	o, err := term.Execute(hard, rec.Transaction, link.Dialogue{
-		Abort:    abort,
+		Abort:    run.aborted,
 		Evidence: func(o payment.Outcome) { strays = append(strays, o) },
 		Progress: func(stage payment.Stage, v payment.VendorCode) {
 			if stage != payment.StageWaitingCard && stage != payment.StageIdle {
@@ -113,7 +113,7 @@ func (l *lane) execute(hard context.Context, term link.Terminal, rec payment.Rec
 	})
 	timer.Stop()
 	l.pulse.within(exchange)
-	l.setRunning(nil)
+	l.vacate()
 	for _, s := range strays {
 		l.stray(s)
 	}
@@ -138,10 +138,21 @@ func (l *lane) execute(hard context.Context, term link.Terminal, rec payment.Rec
 	return errors.Join(err, l.conclude(hard, term, rec, o))
 }
 
-func (l *lane) setRunning(r *running) {
+// occupy makes id the operation of this lane, which it may be already.
+func (l *lane) occupy(id payment.ID) *running {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.running = r
+	if l.running == nil || l.running.id != id {
+		aborted := make(chan struct{})
+		l.running = &running{id, aborted, onceClose(aborted)}
+	}
+	return l.running
+}
+
+func (l *lane) vacate() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running = nil
 }
 
 // abortRunning asks the terminal to stop serving id, or whatever it serves if

@@ -169,11 +169,21 @@ func reconciliation(t *testing.T, s Subject, settings any) {
 
 // abort: whatever the terminal makes of it, its answer decides.
 func abort(t *testing.T, s Subject, settings any) {
+	t.Run("while it asks for the card", func(t *testing.T) { abortAt(t, s, settings, false) })
+	t.Run("before it was told", func(t *testing.T) { abortAt(t, s, settings, true) })
+}
+
+func abortAt(t *testing.T, s Subject, settings any, before bool) {
 	in(t, s, settings, []string{s.Slow}, func(b *bench, term link.Terminal) {
 		stop := make(chan struct{})
+		if before {
+			close(stop)
+		}
 		tx := b.purchase()
 		wait := b.start(context.Background(), term, &tx, link.Dialogue{Abort: stop})
-		close(stop)
+		if !before {
+			close(stop)
+		}
 		o, err := wait()
 		b.judge("aborted", tx, o, err)
 		if err != nil {

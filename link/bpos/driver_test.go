@@ -349,6 +349,41 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// Cancel is for LastResult 2 only: an approval that came before the wish stands.
+func TestCancelTooLate(t *testing.T) {
+	inWorld(t, []string{"slow:3s"}, nil, func(t *testing.T, w *world) {
+		stop, cancels, looked := make(chan struct{}), 0, make(chan struct{})
+		w.wrap = func(l bridge.Library) bridge.Library {
+			return altered{Library: l, call: func(method string, _ []any) (int, bool, error) {
+				if method == "Cancel" {
+					cancels++
+				}
+				return 0, false, nil
+			}, get: func(name string, v any) any {
+				if name == "LastResult" && v == int64(resultWorking) {
+					select {
+					case looked <- struct{}{}:
+					default:
+					}
+				}
+				return v
+			}}
+		}
+		w.set.Poll = 5 * time.Second // the terminal is done long before it is looked at again
+		w.open()
+		tx := w.sale(100)
+		go func() {
+			<-looked
+			time.Sleep(4 * time.Second)
+			close(stop)
+		}()
+		o, err := w.term.Execute(t.Context(), tx, link.Dialogue{Abort: stop})
+		if err != nil || o.Result != payment.Approved || cancels != 0 {
+			t.Errorf("got %+v, %v after %d cancels", o, err, cancels)
+		}
+	})
+}
+
 // After a decline the terminal may ask whether to continue: the next sale waits
 // for a key, and a person is told.
 func TestQuestion(t *testing.T) {

@@ -259,7 +259,7 @@ func TestBusy(t *testing.T) {
 		if _, err := r.try(term, payment.Purchase, 500, none); payment.ReasonOf(err) != payment.ReasonBusy {
 			t.Errorf("a baseline: got %v, want a refusal", err)
 		}
-		if d, err := term.Diagnose(t.Context()); err != nil || d.Facts["last_result"] != "2" || d.Inventory.Model != "iCT220" {
+		if d, err := term.Diagnose(t.Context()); err != nil || d.Facts["last_result"] != "2" || d.Inventory.Model != "iCT220" || d.Identity != "TESTKKM000CT22927300" {
 			t.Errorf("diagnosis: got %+v, %v", d, err)
 		}
 		var strays []payment.Outcome

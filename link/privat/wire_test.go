@@ -100,7 +100,7 @@ func TestDecodeSamples(t *testing.T) {
 	if a := read("last_stat_pin"); stages[a.stage] != payment.StagePIN {
 		t.Errorf("status 6: got %q", stages[a.stage])
 	}
-	if a := read("verify_empty"); !saysEmpty(a.text) || term.closed(a).Result != payment.Approved {
+	if a := read("verify_empty"); !saysEmpty(a.text) || term.closed(payment.Transaction{}, a).Result != payment.Approved {
 		t.Errorf("an empty batch: got %+v", a)
 	}
 	for _, name := range []string{"handshake_response", "com9_trace_response", "identify_response"} {
@@ -294,7 +294,7 @@ func TestVectors(t *testing.T) {
 		"purchase_ok": verdictOf(done, "0000"), "purchase_declined_05": verdictOf(notDone, "0005"), "purchase_cancelled_short_typo": verdictOf(ended, "1001"),
 		"purchase_partial_approval": of(func(a answer) bool { return judge(a) == done && term.money(a.amount) == uah(150000) }),
 		"terminal_info":             of(func(a answer) bool { return identityOf(a.version) == "TESTKKM000CT22927302" }),
-		"verify_empty":              of(func(a answer) bool { return term.closed(a).Text == "there was nothing in the batch" }),
+		"verify_empty":              of(func(a answer) bool { return term.closed(payment.Transaction{}, a).Text == "there was nothing in the batch" }),
 		"device_busy":               says(msgBusy), "interrupt_ack": says(msgInterrupted), "not_implemented": says(msgNotImplemented),
 		"last_stat_pin":    of(func(a answer) bool { return a.msgType == msgStatus && stages[a.stage] == payment.StagePIN }),
 		"last_result_done": of(func(a answer) bool { return a.msgType == msgLastResult && a.lastResult == "0" }),

@@ -294,8 +294,10 @@ func TestVectors(t *testing.T) {
 		"purchase_ok": verdictOf(done, "0000"), "purchase_declined_05": verdictOf(notDone, "0005"), "purchase_cancelled_short_typo": verdictOf(ended, "1001"),
 		"purchase_partial_approval": of(func(a answer) bool { return judge(a) == done && term.money(a.amount) == uah(150000) }),
 		"terminal_info":             of(func(a answer) bool { return identityOf(a.version) == "TESTKKM000CT22927302" }),
-		"verify_empty":              of(func(a answer) bool { return term.closed(payment.Transaction{}, a).Text == "there was nothing in the batch" }),
-		"device_busy":               says(msgBusy), "interrupt_ack": says(msgInterrupted), "not_implemented": says(msgNotImplemented),
+		"verify_empty": of(func(a answer) bool {
+			return term.closed(payment.Transaction{}, a).Text == "there was nothing in the batch"
+		}),
+		"device_busy": says(msgBusy), "interrupt_ack": says(msgInterrupted), "not_implemented": says(msgNotImplemented),
 		"last_stat_pin":    of(func(a answer) bool { return a.msgType == msgStatus && stages[a.stage] == payment.StagePIN }),
 		"last_result_done": of(func(a answer) bool { return a.msgType == msgLastResult && a.lastResult == "0" }),
 		"discount_name": of(func(a answer) bool {

@@ -178,7 +178,7 @@ var statuses = map[int64]status{
 	14: {"PIN entry, key", payment.StagePIN},
 	15: {"the customer chooses an account", payment.StagePIN},
 	16: {"purchase only", ""},
-	17: {"the customer confirms: purchase only", ""},
+	17: {"the customer confirms: purchase only", payment.StagePIN},
 	18: {"waits for a finger", payment.StagePIN},
 }
 

@@ -360,3 +360,17 @@ func TestTextIsMaskedBeforeItIsCut(t *testing.T) {
 		}
 	}
 }
+
+// What is explained says what an answer means for the money.
+func TestExplain(t *testing.T) {
+	for params, want := range map[string]string{
+		`"responseCode":"0000","amount":"1.00"`: "done\n", `"responseCode":"0010","amount":"1.00"`: "done, for a smaller amount than was asked", `"responseCode":"0051"`: "not done: insufficient funds",
+		`"responseCode":"1001"`: "ended by the terminal: cancelled at the terminal; the last receipt decides", `"responseCode":"0008"`: "doubtful: ",
+	} {
+		failed := !strings.Contains(params, "amount")
+		var b strings.Builder
+		if err := Explain(&b, fmt.Appendf(nil, `{"method":"Purchase","params":{%s},"error":%t}`+"\x00", params, failed)); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%s: got %s, %v", params, b.String(), err)
+		}
+	}
+}

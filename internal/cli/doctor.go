@@ -86,6 +86,7 @@ func (a *app) examine(say func(finding), probe bool) {
 	if !configured {
 		return
 	}
+	checkPower(say, c.PowerFail)
 	checkPorts(say, c)
 	for _, t := range c.Terminals {
 		a.checkTerminal(say, t, running, probe)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -70,7 +71,12 @@ func embedded(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &broker.Supervisor{Box: box, Users: []broker.User{broker.KioskUser(box, "sesame")}, Dir: t.TempDir(), Command: []string{exe}, Env: []string{childEnv + "=1"}, CanaryEvery: time.Hour}
+	// The port is to be free as well while the broker is down.
+	at, err := net.ResolveTCPAddr("tcp", mosquitto.FreePort(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &broker.Supervisor{Box: box, Port: at.Port, Users: []broker.User{broker.KioskUser(box, "sesame")}, Dir: t.TempDir(), Command: []string{exe}, Env: []string{childEnv + "=1"}, CanaryEvery: time.Hour}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

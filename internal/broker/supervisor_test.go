@@ -9,12 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"tillgate/internal/mosquitto"
 )
 
 // childEnv makes the test binary a broker child.
@@ -94,20 +95,15 @@ func TestChildServes(t *testing.T) {
 // the server makes what they need, and the child gives it its limits.
 func TestClientsDuringStart(t *testing.T) {
 	for range 8 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		l.Close()
-		s := &Supervisor{Port: port}
+		address := mosquitto.FreePort(t)
+		s := &Supervisor{Port: portOf(t, address)}
 		s.init()
 		knocking, stop := context.WithCancel(t.Context())
 		var clients sync.WaitGroup
 		for range 4 {
 			clients.Go(func() {
 				for knocking.Err() == nil {
-					_ = canary(knocking, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), s.canary)
+					_ = canary(knocking, address, s.canary)
 				}
 			})
 		}
@@ -118,6 +114,15 @@ func TestClientsDuringStart(t *testing.T) {
 			t.Errorf("the child ended %d times", n)
 		}
 	}
+}
+
+func portOf(t *testing.T, address string) int {
+	t.Helper()
+	a, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Port
 }
 
 func resident(pid int) string {

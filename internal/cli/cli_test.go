@@ -19,6 +19,7 @@ import (
 
 	"tillgate/internal/cli"
 	"tillgate/internal/control"
+	"tillgate/internal/mosquitto"
 	"tillgate/internal/payment"
 	"tillgate/link/drivers"
 )
@@ -47,16 +48,16 @@ func TestMain(m *testing.M) {
 //
 // $PORT, $PORT2 and $PORT3 are free TCP ports on loopback.
 func TestScripts(t *testing.T) {
+	var ports mosquitto.Ports
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			for _, name := range []string{"PORT", "PORT2", "PORT3"} {
-				l, err := net.Listen("tcp", "127.0.0.1:0")
+				address, err := ports.Free()
 				if err != nil {
 					return err
 				}
-				defer l.Close() // after all of them: each is another one
-				_, port, _ := net.SplitHostPort(l.Addr().String())
+				_, port, _ := net.SplitHostPort(address)
 				e.Setenv(name, port)
 			}
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))

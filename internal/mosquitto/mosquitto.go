@@ -79,13 +79,13 @@ func (b *Broker) kill() {
 	}
 }
 
-// FreePort is an address on loopback that nobody listens on just now.
+// FreePort is an address on loopback that nobody listens on just now, for whoever
+// takes it later.
 func FreePort(t testing.TB) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := new(Ports).Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }

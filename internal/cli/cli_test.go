@@ -48,11 +48,12 @@ func TestMain(m *testing.M) {
 //
 // $PORT, $PORT2 and $PORT3 are free TCP ports on loopback.
 func TestScripts(t *testing.T) {
+	var ports loopback.Ports
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			for _, name := range []string{"PORT", "PORT2", "PORT3"} {
-				free, err := loopback.Free()
+				free, err := ports.Free()
 				if err != nil {
 					return err
 				}

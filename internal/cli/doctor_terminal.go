@@ -22,12 +22,15 @@ func running(t payment.TerminalStatus) finding {
 	if t.Identity != "" {
 		f.Found += ", " + t.Identity
 	}
-	if t.Link != payment.LinkOnline {
+	if t.Link != payment.LinkOnline && t.Error != "" {
+		f.Found += ": " + t.Error
+	}
+	switch {
+	case t.Link == payment.LinkSettling:
+		f.Level, f.Next = warning, "wait: it is being asked what became of an earlier payment; tillgate status shows which"
+	case t.Link != payment.LinkOnline:
 		f.Level, f.Next = bad, "look at the cable and the terminal's power"
-		if t.Error != "" {
-			f.Found += ": " + t.Error
-		}
-	} else if !t.Sellable {
+	case !t.Sellable:
 		f.Level, f.Found, f.Next = warning, f.Found+", does not sell: "+join(t.Reasons), "tillgate status"
 	}
 	return f

@@ -128,10 +128,9 @@ func (r recoverer) socketOf(t config.Terminal, a link.Address) (string, error) {
 // be one at each port of a converter: the gateway leaves alone what may be at the
 // bank, and looks at the terminals of one device only.
 func (r recoverer) alone(t config.Terminal, port string) error {
-	device := deviceOf(t)
 	for _, other := range r.terminals {
 		a, err := link.ParseAddress(other.Address)
-		if other.Name == t.Name || deviceOf(other) == device || err != nil {
+		if other.Name == t.Name || other.DeviceKey() == t.DeviceKey() || err != nil {
 			continue
 		}
 		if at, err := r.socketOf(other, a); err == nil && at == port {
@@ -139,16 +138,4 @@ func (r recoverer) alone(t config.Terminal, port string) error {
 		}
 	}
 	return nil
-}
-
-// deviceOf is what the gateway takes for a terminal's device.
-func deviceOf(t config.Terminal) string {
-	if t.Device != "" {
-		return t.Device
-	}
-	a, err := link.ParseAddress(t.Address)
-	if err != nil {
-		return t.Address
-	}
-	return a.Device()
 }

@@ -62,7 +62,7 @@ func (b *box) terminal(rest context.Context, t config.Terminal) (gateway.Termina
 		return gateway.Terminal{}, err
 	}
 	lane := gateway.Terminal{
-		Name: t.Name, Driver: t.Spec, Test: t.Simulated() || b.test, Device: deviceOf(t), MaxAmount: t.Max, DailyCap: t.Cap,
+		Name: t.Name, Driver: t.Spec, Test: t.Simulated() || b.test, Device: t.DeviceKey(), MaxAmount: t.Max, DailyCap: t.Cap,
 		AcceptPartial: t.Partial == "accept", ReverseOffline: t.Offline == "reverse", Timeout: t.Timeout.Std(), Heartbeat: t.Heartbeat.Std(),
 		Reconcile: gateway.Schedule{At: t.Reconcile.At, Window: t.Reconcile.Window.Std(), CatchUp: t.Reconcile.CatchUp},
 		Link: link.Config{

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"tillgate/internal/broker"
+	"tillgate/internal/loopback"
 	"tillgate/internal/mosquitto"
 	"tillgate/mqtt"
 )
@@ -70,7 +73,14 @@ func embedded(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &broker.Supervisor{Box: box, Users: []broker.User{broker.KioskUser(box, "sesame")}, Dir: t.TempDir(), Command: []string{exe}, Env: []string{childEnv + "=1"}, CanaryEvery: time.Hour}
+	// The port is to be free as well while the broker is down.
+	free, err := loopback.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := net.SplitHostPort(free)
+	port, _ := strconv.Atoi(text)
+	s := &broker.Supervisor{Box: box, Port: port, Users: []broker.User{broker.KioskUser(box, "sesame")}, Dir: t.TempDir(), Command: []string{exe}, Env: []string{childEnv + "=1"}, CanaryEvery: time.Hour}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

@@ -24,14 +24,21 @@ type intake struct {
 	replays   *lanes
 
 	mu     sync.Mutex
-	queued map[payment.ID]string // ids that wait in a lane, and in which
+	queued map[payment.ID]queue
+}
+
+// queue is in which lane the commands are that make one payment, and how many the
+// gateway has still to answer: more than one if the controller asked again.
+type queue struct {
+	terminal string
+	length   int
 }
 
 func newIntake(ctx context.Context, o *Options) *intake {
 	return &intake{
 		gateway: o.Gateway, front: "mqtt:" + o.Destination, ctx: ctx,
 		terminals: newLanes(maxLanes, maxWaiting), quick: newLanes(maxQuick, maxWaiting), aborts: newLanes(maxAborts, maxWaiting), replays: newLanes(1, maxReplays),
-		queued: map[payment.ID]string{},
+		queued: map[payment.ID]queue{},
 	}
 }
 
@@ -70,39 +77,48 @@ func (in *intake) take(s *session, verb string, retained bool, payload []byte) {
 	}
 }
 
-// submit finds the lane. A command about an id that still waits goes behind
-// it, so that an abort cannot overtake its purchase.
+// submit finds the lane. A command about a payment goes behind the one that makes
+// the payment until the gateway has answered that: an abort neither overtakes its
+// purchase nor comes before the gateway knows it.
 func (in *intake) submit(e Envelope, job func()) bool {
 	if e.Verb == payment.VerbReplay {
 		return in.replays.submit("", job)
 	}
-	if aboutTerminal(e.Verb) {
-		key := in.terminal(e.Terminal)
-		if e.ID == "" {
-			return in.terminals.submit(key, job)
-		}
-		in.mu.Lock()
-		defer in.mu.Unlock()
-		ok := in.terminals.submit(key, func() {
-			in.mu.Lock()
-			delete(in.queued, e.ID)
-			in.mu.Unlock()
-			job()
-		})
-		if ok {
-			in.queued[e.ID] = key
-		}
-		return ok
-	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if key, waits := in.queued[e.ID]; waits {
-		return in.terminals.submit(key, job)
-	}
-	if e.Verb == payment.VerbAbort {
+	_, makes := e.Verb.Operation()
+	switch q, waits := in.queued[e.ID]; {
+	case makes && e.ID != "":
+		return in.enqueue(e.ID, in.terminal(e.Terminal), job)
+	case aboutTerminal(e.Verb):
+		return in.terminals.submit(in.terminal(e.Terminal), job)
+	case waits:
+		return in.terminals.submit(q.terminal, job)
+	case e.Verb == payment.VerbAbort:
 		return in.aborts.submit(string(e.ID), job)
 	}
 	return in.quick.submit(string(e.ID), job)
+}
+
+// enqueue puts a command that makes a payment into its terminal's lane; in.mu is
+// held.
+func (in *intake) enqueue(id payment.ID, terminal string, job func()) bool {
+	ok := in.terminals.submit(terminal, func() { defer in.dequeue(id); job() })
+	if ok {
+		in.queued[id] = queue{terminal, in.queued[id].length + 1}
+	}
+	return ok
+}
+
+func (in *intake) dequeue(id payment.ID) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	q := in.queued[id]
+	if q.length--; q.length == 0 {
+		delete(in.queued, id)
+	} else {
+		in.queued[id] = q
+	}
 }
 
 // aboutTerminal says whether a verb is served by a terminal's lane in turn.

@@ -213,6 +213,43 @@ func TestAbortWaitsForItsPurchase(t *testing.T) {
 	}
 }
 
+// Nor does it come before the gateway has answered the purchase, which is when the
+// gateway knows the payment; and asking for the purchase twice changes nothing.
+func TestAbortComesWhenThePaymentIsKnown(t *testing.T) {
+	s := embedded(t)
+	h := newHouse()
+	reached, release := make(chan struct{}, 2), make(chan struct{})
+	h.do = func(c payment.Command) payment.Reply {
+		if c.Verb == payment.VerbPurchase {
+			reached <- struct{}{}
+			<-release
+		}
+		return payment.Reply{Verb: c.Verb, ID: c.ID, Status: payment.ReplyAccepted}
+	}
+	e, _ := run(t, options(s, h))
+	connected(t, e)
+	k := control(t, s, "info", "reply/+")
+	purchase := fmt.Sprintf(`{%s,"session":%q}`, sale, k.session())
+	k.publish("purchase", purchase, false)
+	k.publish("purchase", purchase, false)
+	<-reached
+	k.publish("abort", `{"id":"p-1"}`, false)
+	k.ask("lookup", "quick", `{"id":"x","client":"quick"}`) // shows that the abort has arrived
+	k.ask("abort", "quick", `{"id":"other","client":"quick"}`)
+	release <- struct{}{} // the first purchase is answered, its repetition is not
+	<-reached
+	if r := k.ask("abort", "quick", `{"id":"other","client":"quick"}`); r.Status != payment.ReplyAccepted {
+		t.Errorf("an abort of another payment is %s", r.Status)
+	}
+	for _, c := range h.commands() {
+		if c.Verb == payment.VerbAbort && c.ID == "p-1" {
+			t.Error("the abort came before the purchase was answered")
+		}
+	}
+	close(release)
+	until(t, "replies", func() bool { return len(k.all("reply/any")) == 3 })
+}
+
 // mosquitto_pub, as docs/mqtt.md shows it.
 func TestOutsideClient(t *testing.T) {
 	pub, err := exec.LookPath("mosquitto_pub")

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tillgate/internal/loopback"
 )
 
 // childEnv makes the test binary a broker child.
@@ -94,12 +96,12 @@ func TestChildServes(t *testing.T) {
 // the server makes what they need, and the child gives it its limits.
 func TestClientsDuringStart(t *testing.T) {
 	for range 8 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		free, err := loopback.Free()
 		if err != nil {
 			t.Fatal(err)
 		}
-		port := l.Addr().(*net.TCPAddr).Port
-		l.Close()
+		_, text, _ := net.SplitHostPort(free)
+		port, _ := strconv.Atoi(text)
 		s := &Supervisor{Port: port}
 		s.init()
 		knocking, stop := context.WithCancel(t.Context())

@@ -86,9 +86,10 @@ func (a *app) examine(say func(finding), probe bool) {
 	if !configured {
 		return
 	}
+	checkPower(say, c.PowerFail)
 	checkPorts(say, c)
 	for _, t := range c.Terminals {
-		a.checkTerminal(say, t, running, probe)
+		a.checkTerminal(say, c, t, running, probe)
 	}
 	a.checkBrokers(say, c, client)
 	checkNotify(say, c, client != nil)

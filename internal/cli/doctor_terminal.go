@@ -13,7 +13,6 @@ import (
 	"tillgate/internal/config"
 	"tillgate/internal/control"
 	"tillgate/internal/payment"
-	"tillgate/internal/usbreset"
 	"tillgate/link"
 	"tillgate/serialio"
 )
@@ -61,12 +60,12 @@ func (f *finding) advise(d link.Diagnosis) {
 
 // checkTerminal looks at a terminal's port, and asks the terminal if nobody
 // else does.
-func (a *app) checkTerminal(say func(finding), t config.Terminal, held map[string]payment.TerminalStatus, probe bool) {
+func (a *app) checkTerminal(say func(finding), c config.Config, t config.Terminal, held map[string]payment.TerminalStatus, probe bool) {
 	address, err := t.Spec.Address(t.Address)
 	if err != nil || address.Scheme() == "sim" {
 		return
 	}
-	checkRecovery(say, t, address, usbreset.Machine{}, helperSocket)
+	recoverer{terminals: c.Terminals, helper: helperSocket}.check(say, t, address)
 	if address.Scheme() == "serial" {
 		if f := port(t.Name, address.SerialPath()); f.Level != good {
 			say(f)

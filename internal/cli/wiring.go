@@ -62,18 +62,15 @@ func (b *box) terminal(rest context.Context, t config.Terminal) (gateway.Termina
 		return gateway.Terminal{}, err
 	}
 	lane := gateway.Terminal{
-		Name: t.Name, Driver: t.Spec, Test: t.Simulated() || b.test, Device: t.Device, MaxAmount: t.Max, DailyCap: t.Cap,
+		Name: t.Name, Driver: t.Spec, Test: t.Simulated() || b.test, Device: t.DeviceKey(), MaxAmount: t.Max, DailyCap: t.Cap,
 		AcceptPartial: t.Partial == "accept", ReverseOffline: t.Offline == "reverse", Timeout: t.Timeout.Std(), Heartbeat: t.Heartbeat.Std(),
 		Reconcile: gateway.Schedule{At: t.Reconcile.At, Window: t.Reconcile.Window.Std(), CatchUp: t.Reconcile.CatchUp},
 		Link: link.Config{
 			Name: t.Name, Address: t.Address, Dial: address.Dial, Currency: t.Currency, Longest: t.Longest.Std(), Settings: t.Settings, Log: b.log,
 		},
 	}
-	if lane.Device == "" {
-		lane.Device = address.Device()
-	}
 	lane.Plugged = b.hotplug.add(address)
-	lane.Recovery = ladder(t, address, helperSocket)
+	lane.Recovery = recoverer{terminals: b.config.Terminals, helper: helperSocket}.ladder(t, address)
 	if t.Simulated() {
 		sim, err := t.Spec.Simulate(link.SimulatorConfig{
 			Name: t.Name, Ledger: filepath.Join(b.config.Data, "simulated-"+t.Name+".json"), Currency: t.Currency, Pace: simPace, Log: b.log,

@@ -33,7 +33,18 @@ func (l *lane) climb(ctx context.Context, term link.Terminal) error {
 	if c.since.IsZero() {
 		c.since = now
 	}
-	if now.Sub(c.since) < d.After || !c.last.IsZero() && now.Sub(c.last) < d.Every || l.atTheBank() {
+	if now.Sub(c.since) < d.After || !c.last.IsZero() && now.Sub(c.last) < d.Every {
+		return nil
+	}
+	// With the device in hand no other lane of it begins a payment, or breaks one
+	// off, between the look and the step; the one that answers has it already.
+	if term == nil {
+		if !l.tryDevice() {
+			return nil
+		}
+		defer l.freeDevice()
+	}
+	if l.atTheBank() {
 		return nil
 	}
 	if term != nil && !c.hung {
@@ -46,12 +57,6 @@ func (l *lane) climb(ctx context.Context, term link.Terminal) error {
 	if len(c.taken) >= d.PerDay {
 		l.unreachable(fmt.Sprintf("%d steps of recovery in a day are enough", d.PerDay))
 		return nil
-	}
-	if term == nil {
-		if !l.tryDevice() {
-			return nil
-		}
-		defer l.freeDevice()
 	}
 	begun := c.next
 	for ; c.next < len(d.Rungs); c.next++ {

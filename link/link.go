@@ -122,6 +122,7 @@ type Printer interface {
 type Printout struct {
 	Kind     payment.PrintKind
 	Of       payment.Reference // of a receipt
+	Merchant string            // of a receipt, the one that its payment named; "" is the profile's own
 	Document string            // of a document: itself, or an address where the terminal finds it
 }
 

@@ -95,7 +95,8 @@ func (g *Gateway) startFirst(ctx context.Context, c payment.Command) payment.Rep
 }
 
 // complete fills in what a request leaves open: the terminal, and for a
-// reversal or refund what the journal knows of its original.
+// reversal or refund what the journal knows of its original. It is taken back from
+// the merchant that it was made for.
 func (g *Gateway) complete(r *payment.Request) error {
 	if id := r.Original.Payment; id != "" {
 		orig, err := g.journal.Find(id)
@@ -109,6 +110,9 @@ func (g *Gateway) complete(r *payment.Request) error {
 			return payment.Refuse(payment.ReasonUnknownTerminal, "payment %s was made on terminal %s", id, orig.Terminal)
 		}
 		r.Original = orig.AsOriginal()
+		if r.Merchant == "" {
+			r.Merchant = orig.Merchant
+		}
 		if left := orig.Outcome.Amount.Minor - orig.TakenBack.Minor; r.Operation == payment.Reversal && r.Amount.IsZero() && left > 0 {
 			r.Amount = payment.Money{Minor: left, Currency: orig.Outcome.Amount.Currency}
 		}
@@ -222,7 +226,7 @@ func (g *Gateway) completePrint(c *payment.Command) error {
 	if c.Terminal != "" && c.Terminal != rec.Terminal {
 		return payment.Refuse(payment.ReasonUnknownTerminal, "payment %s was made on terminal %s", c.ID, rec.Terminal)
 	}
-	c.Terminal, c.Original = rec.Terminal, rec.AsOriginal()
+	c.Terminal, c.Merchant, c.Original = rec.Terminal, rec.Merchant, rec.AsOriginal()
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (l *lane) payBack(soft, hard context.Context, term link.Terminal, orig paym
 // payBackBy begins one reversal or refund. It was not tried if the terminal
 // says beforehand that it cannot be made.
 func (l *lane) payBackBy(soft, hard context.Context, term link.Terminal, orig payment.Record, op payment.Operation, id payment.ID) (tried bool, err error) {
-	r := payment.Request{ID: id, Order: orig.Order, Terminal: orig.Terminal, Operation: op, Amount: orig.Outcome.Amount, Original: orig.AsOriginal()}
+	r := payment.Request{ID: id, Order: orig.Order, Terminal: orig.Terminal, Operation: op, Amount: orig.Outcome.Amount, Merchant: orig.Merchant, Original: orig.AsOriginal()}
 	tx := payment.Transaction{Request: r, Attempt: newAttempt(), Started: l.g.now(), Test: l.cfg.Test}
 	tx.Baseline, err = l.baseline(soft, term, tx)
 	if errors.Is(err, link.ErrNotReversible) {

@@ -174,7 +174,7 @@ func (l *lane) question(ctx context.Context, term link.Terminal, j job) error {
 		}
 		return ask(ctx, l, term, j, func(ctx context.Context, d link.Diagnoser) (any, error) { return d.Diagnose(ctx) })
 	case payment.VerbPrint:
-		what := link.Printout{Kind: j.cmd.Print, Of: j.cmd.Original, Document: j.cmd.Document}
+		what := link.Printout{Kind: j.cmd.Print, Of: j.cmd.Original, Merchant: j.cmd.Merchant, Document: j.cmd.Document}
 		return ask(ctx, l, term, j, func(ctx context.Context, p link.Printer) (any, error) { return p.Print(ctx, what) })
 	case payment.VerbRestart:
 		return ask(ctx, l, term, j, func(ctx context.Context, r link.Restarter) (any, error) { return nil, r.Restart(ctx, j.cmd.Deep) })

@@ -85,6 +85,9 @@ func (r Request) SameContent(o Request) bool {
 	}
 	if r.Original.Payment != "" && r.Original.Payment == o.Original.Payment {
 		r.Original, o.Original = Reference{}, Reference{}
+		if r.Merchant == "" || o.Merchant == "" {
+			r.Merchant, o.Merchant = "", ""
+		}
 	}
 	return r == o
 }

@@ -85,7 +85,7 @@ func TestSameContent(t *testing.T) {
 	}
 	short := Request{ID: "R", Terminal: "t1", Operation: Reversal, Original: Reference{Payment: "A1"}}
 	full := short
-	full.Amount, full.Original.Receipt = Money{5, "VND"}, "000061"
+	full.Amount, full.Original.Receipt, full.Merchant = Money{5, "VND"}, "000061", "2"
 	if !short.SameContent(full) || !full.SameContent(short) {
 		t.Error("a reversal is not the same after the gateway filled it in")
 	}

@@ -113,7 +113,7 @@ func TestOperations(t *testing.T) {
 func TestCompletion(t *testing.T) {
 	inWorld(t, []string{"approve"}, nil, func(t *testing.T, w *world) {
 		var held tmaster.Answer
-		if err := w.sim.term.Begin(tmaster.Command{Operation: tmaster.Preauthorization, Amount: 900}, func(a tmaster.Answer) { held = a }); err != nil {
+		if err := w.sim.term.Begin(tmaster.Command{Operation: tmaster.Preauthorization, Amount: 900, Merchant: 1}, func(a tmaster.Answer) { held = a }); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -133,14 +133,14 @@ func (t *terminal) Print(ctx context.Context, p link.Printout) ([]string, error)
 		return nil, err
 	}
 	defer t.restore(ctx)
-	merchant := t.settings.Merchant
 	switch p.Kind {
 	case payment.PrintReceipt:
 		n := invoiceOf(p.Of)
-		if n == 0 {
+		who, ok := merchantOf(payment.Request{Merchant: p.Merchant}, t.settings.Merchant)
+		if n == 0 || !ok {
 			return nil, errors.New("this payment has no receipt")
 		}
-		if err := t.done(ctx, "ReqReceiptByInv", n, merchant); err != nil {
+		if err := t.done(ctx, "ReqReceiptByInv", n, who); err != nil {
 			return nil, err
 		}
 		return t.paper(ctx)

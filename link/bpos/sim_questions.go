@@ -42,7 +42,7 @@ var questions = map[string]func(*library, []any){
 		l.show(slips, int(integer(args, 0))-1)
 	},
 	"GetTxnDataByInv": func(l *library, args []any) {
-		if s, ok, _ := l.sim.term.Receipt(int(integer(args, 0))); ok && integer(args, 0) > 0 {
+		if s, ok := l.receipt(args); ok {
 			l.show([]tmaster.Slip{s}, 0)
 			return
 		}
@@ -58,7 +58,7 @@ var questions = map[string]func(*library, []any){
 	"PrintBatchJournal": func(l *library, _ []any) { l.state.paper = l.sim.term.Journal() },
 	"ReqCurrReceipt":    func(l *library, _ []any) { l.state.receipt = l.state.paper },
 	"ReqReceiptByInv": func(l *library, args []any) {
-		s, ok, _ := l.sim.term.Receipt(int(integer(args, 0)))
+		s, ok := l.receipt(args)
 		if !ok {
 			l.fail(faultTerminal, codeGeneral, "")
 			return
@@ -83,6 +83,13 @@ var questions = map[string]func(*library, []any){
 	"DisplayText":      func(l *library, _ []any) { l.controlled((*control).display, true) },
 	"SetScreen":        func(l *library, args []any) { l.controlled(func(c *control) { c.screen = integer(args, 0) }, true) },
 	"ExchangeStatuses": func(l *library, _ []any) { l.controlled(func(*control) {}, true) },
+}
+
+// receipt is the one of an invoice number and a merchant's index; 0 is any.
+func (l *library) receipt(args []any) (tmaster.Slip, bool) {
+	invoice, merchant := integer(args, 0), integer(args, 1)
+	s, ok, _ := l.sim.term.Receipt(int(invoice))
+	return s, ok && invoice > 0 && (merchant == 0 || int64(s.Merchant) == merchant)
 }
 
 // display shows the lines that were set, in order of rows.

@@ -6,15 +6,15 @@ import (
 )
 
 // void takes back an approval of this batch, all of it or an amount. Its receipt
-// keeps the RRN of the original, and its number if all of it is back. It needs no
-// Confirm.
+// keeps the RRN of the original, and its number if all of it is back. Where a
+// merchant is named it must be the one of the original. It needs no Confirm.
 func (t *Terminal) void(c Command) (Answer, error) {
 	if t.mood.Outcome == "decline" {
 		return own(c, General), nil
 	}
 	i := t.find(c.Invoice)
 	switch {
-	case i < 0:
+	case i < 0 || c.Merchant > 0 && c.Merchant != t.state.Slips[i].Merchant:
 		return Answer{Command: c, Code: General, Text: noReceipt}, nil
 	case t.state.Slips[i].Operation == Void || t.state.Slips[i].Left <= 0 && t.state.Slips[i].Status != StatusDeclined:
 		return own(c, Complete), nil

@@ -110,7 +110,7 @@ func versionFolder(v Version) string { return filepath.Join("versions", string(v
 // unpack writes a bundle into a folder that is still to get its name.
 func (u *Updater) unpack(b *Bundle) (making string, err error) {
 	file := b.Manifest.Files[0]
-	if err := u.space(file.Size); err != nil {
+	if err := space(u.Dir, file.Size); err != nil {
 		return "", err
 	}
 	versions := filepath.Join(u.Dir, "versions")
@@ -129,15 +129,15 @@ func (u *Updater) unpack(b *Bundle) (making string, err error) {
 	return making, flushFolder(making)
 }
 
-// space makes sure that the disk has room for the program twice: a disk that is
-// full to the brim stops payments.
-func (u *Updater) space(size int64) error {
+// space makes sure that the disk of dir has room for so many bytes twice: a disk
+// that is full to the brim stops payments.
+func space(dir string, size int64) error {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(u.Dir, &fs); err != nil {
+	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("look for space: %w", err)
 	}
 	if free := int64(fs.Bavail) * int64(fs.Bsize); free < 2*size {
-		return fmt.Errorf("look for space: %d bytes are free in %s, %d are wanted", free, u.Dir, 2*size)
+		return fmt.Errorf("look for space: %d bytes are free in %s, %d are wanted", free, dir, 2*size)
 	}
 	return nil
 }

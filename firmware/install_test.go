@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,23 @@ func TestInstall(t *testing.T) {
 		w.runs(v3)
 		if _, err := os.Stat(filepath.Join(w.dir, "versions", string(v2), Program)); err != nil {
 			t.Errorf("the version before is not kept: %v", err)
+		}
+	})
+}
+
+// The gateway, which is another user, can start what a person with a strict umask
+// has installed.
+func TestInstallWithAnyUmask(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	bubble(t, func(w *world) {
+		if r, err := w.install(w.bundle(v2, "good")); err != nil || r.Outcome != Confirmed {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		for name, want := range map[string]os.FileMode{"versions": 0o755, "versions/v1.1.0": 0o755, "versions/v1.1.0/tillgate": 0o755, "versions/v1.1.0/manifest.json": 0o644, "state.json": 0o644} {
+			info, err := os.Stat(filepath.Join(w.dir, name))
+			if err != nil || info.Mode().Perm() != want {
+				t.Errorf("%s: %v, %v, want %v", name, info.Mode().Perm(), err, want)
+			}
 		}
 	})
 }

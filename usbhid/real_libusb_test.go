@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -165,7 +166,7 @@ func TestRealDevices(t *testing.T) {
 				t.Errorf("write gave %v, want ErrUnplugged", err)
 			}
 			s.Close()
-			if _, err := Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no such device") {
+			if _, err := Open(t.Context(), o); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "no such device") {
 				t.Errorf("open of what is gone gave %v", err)
 			}
 			plugIn(t, d)

@@ -149,18 +149,16 @@ func TestRealDevices(t *testing.T) {
 				}
 			}
 
-			// A pulled plug wakes a Read.
-			ended := blockedRead(s)
-			pulled := time.Now()
-			p.pull()
-			select {
-			case err := <-ended:
-				t.Logf("a blocked Read ended %v after the plug was pulled: %v", time.Since(pulled).Round(100*time.Microsecond), err)
-				if !errors.Is(err, ErrUnplugged) {
-					t.Errorf("read gave %v, want ErrUnplugged", err)
-				}
-			case <-time.After(patience):
-				t.Fatal("a Read outlives its device")
+			// A pulled plug wakes a Read, at once.
+			took := unplug(t, p, s)
+			for n := 1; took > atOnce && n < 5; n++ {
+				s.Close()
+				p = plugIn(t, d)
+				s = mustOpen(t, o)
+				took = min(took, unplug(t, p, s))
+			}
+			if took > atOnce {
+				t.Errorf("of five blocked Reads none ended within %v after the plug was pulled, the first after %v", atOnce, took)
 			}
 			if _, err := s.Write([]byte("x")); !errors.Is(err, ErrUnplugged) {
 				t.Errorf("write gave %v, want ErrUnplugged", err)
@@ -173,6 +171,29 @@ func TestRealDevices(t *testing.T) {
 			echo(t, mustOpen(t, o), 100)
 		})
 	}
+}
+
+// atOnce is how soon the pulled plug is an error. An emulated machine that its host
+// lets wait can be late, though not each of five times.
+const atOnce = 100 * time.Millisecond
+
+// unplug pulls the plug under a blocked Read and returns after how long that ended.
+func unplug(t *testing.T, p *plugged, s *Stream) (took time.Duration) {
+	t.Helper()
+	ended := blockedRead(s)
+	pulled := time.Now()
+	p.pull()
+	select {
+	case err := <-ended:
+		took = time.Since(pulled)
+		t.Logf("a blocked Read ended %v after the plug was pulled: %v", took.Round(100*time.Microsecond), err)
+		if !errors.Is(err, ErrUnplugged) {
+			t.Errorf("read gave %v, want ErrUnplugged", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("a Read outlives its device")
+	}
+	return took
 }
 
 // lineIs waits for what Open sets.

@@ -95,8 +95,8 @@ func TestUnixAndTLS(t *testing.T) {
 	o := options(plain, newHouse())
 	o.URL, o.TLS = "mqtts://"+addr, &tls.Config{RootCAs: x509.NewCertPool()}
 	e, _ := run(t, o)
-	until(t, "refusal", func() bool { return e.State().Failures >= 1 })
-	if st := e.State(); !strings.Contains(st.Error, "certificate") {
+	until(t, "a refusal of the certificate", func() bool { return strings.Contains(e.State().Error, "certificate") })
+	if st := e.State(); st.Connected {
 		t.Errorf("state is %+v", st)
 	}
 }

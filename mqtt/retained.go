@@ -134,20 +134,22 @@ func (s *session) put(payloads map[string]string) error {
 	return nil
 }
 
-// repeat publishes each retained change once more, where controllers are: with
-// the embedded broker (nats-server 2.15.2) a client whose SUBSCRIBE meets a
-// retained PUBLISH gets neither the message nor, for a moment, the new retained
-// one, and would take the old one for the present.
+// repeat publishes once more, a second later, what somebody else had written (see
+// overwritten), and where controllers are each retained change: with the embedded
+// broker (nats-server 2.15.2) a client whose SUBSCRIBE meets a retained PUBLISH
+// gets neither the message nor, for a moment, the new retained one, and would take
+// the old one for the present.
 func (s *session) repeat(now time.Time) error {
 	again := map[string]string{}
 	for topic, at := range s.fresh {
-		if now.Sub(at) >= watchEvery {
-			again[topic] = s.retain[topic]
-			delete(s.fresh, topic)
+		if now.Sub(at) < watchEvery {
+			continue
 		}
-	}
-	if !s.e.o.Commands || len(again) == 0 {
-		return nil
+		if s.e.o.Commands || s.disputed[topic] {
+			again[topic] = s.retain[topic]
+		}
+		delete(s.fresh, topic)
+		delete(s.disputed, topic)
 	}
 	err := s.put(again)
 	for topic := range again {

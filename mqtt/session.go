@@ -40,7 +40,8 @@ type session struct {
 	proven                   chan struct{}        // closed when the proof came back
 	drained, finish, replied chan struct{}        // closed one after another when ctx ended
 	retain                   map[string]string    // what lies on the broker, by topic; serve's own
-	fresh                    map[string]time.Time // retained topics to be repeated; serve's own
+	fresh                    map[string]time.Time // retained topics that may be repeated, and when they were published; serve's own
+	disputed                 map[string]bool      // those of them that somebody else has written; serve's own
 
 	mu            sync.Mutex
 	awaited       []byte // the proof, until it came back
@@ -75,7 +76,7 @@ func (e *Edge) connect(ctx context.Context) (*session, error) {
 		replies: make(chan outgoing, maxReplies), news: make(chan message, maxNews),
 		poked: make(chan struct{}, 1), proven: make(chan struct{}),
 		drained: make(chan struct{}), finish: make(chan struct{}), replied: make(chan struct{}),
-		retain: map[string]string{}, fresh: map[string]time.Time{}, retainedVerbs: map[string]bool{},
+		retain: map[string]string{}, fresh: map[string]time.Time{}, disputed: map[string]bool{}, retainedVerbs: map[string]bool{},
 	}
 	// The end of ctx lets the connection say goodbye, so it must not cut it.
 	s.ctx, s.fail = context.WithCancelCause(context.WithoutCancel(ctx))

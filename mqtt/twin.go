@@ -29,9 +29,18 @@ func (w *watcher) hear(m message) {
 		// The will of an earlier connection can come long after this one was
 		// made, and a twin leaves one too.
 		if string(m.payload) != w.retain[m.topic] {
-			w.retain[m.topic] = string(m.payload)
+			w.overwritten(m.topic, string(m.payload))
 		}
 	}
+}
+
+// overwritten notes that somebody else has written payload on one of our topics:
+// refresh publishes ours again. A broker may give a message to us before it has
+// stored it for others (nats-server 2.15.2 does, at QoS 0), so that our answer
+// comes before it there; therefore ours comes once more a second later.
+func (w *watcher) overwritten(topic, payload string) {
+	w.retain[topic] = payload
+	w.disputed[topic] = true
 }
 
 func (w *watcher) hearInfo(payload []byte) {
@@ -42,7 +51,7 @@ func (w *watcher) hearInfo(payload []byte) {
 	}
 	first := w.e.twinSeen.IsZero()
 	if first || time.Since(w.infoAt) >= w.e.o.TwinEvery {
-		w.retain[w.topics.info()] = "" // overwritten or cleared: refresh publishes ours again
+		w.overwritten(w.topics.info(), "")
 	}
 	if err != nil || info.Session == "" {
 		return // whoever wrote that is no gateway

@@ -29,7 +29,7 @@ func running(t payment.TerminalStatus) finding {
 			what, look = "payment "+string(t.Payment), "tillgate journal show "+string(t.Payment)
 		}
 		f.Level, f.Found = warning, "it is connected, and asked what became of "+what+"; until that is known it sells nothing"
-		f.Next = "that takes no longer than a payment can on this terminal (longest); then: " + look
+		f.Next = "wait: that takes no longer than a payment can on this terminal (longest); then: " + look
 	case t.Link != payment.LinkOnline && t.Error == "":
 		f.Level, f.Next = warning, "it is being opened for the first time: run doctor again"
 	case t.Link != payment.LinkOnline:

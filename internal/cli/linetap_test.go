@@ -153,18 +153,6 @@ func TestDoctorOfATerminalThatIsAway(t *testing.T) {
 	}
 }
 
-// Of a connected terminal nobody says that its cable is out.
-func TestDoctorOfATerminalThatSettles(t *testing.T) {
-	f := running(payment.TerminalStatus{Name: "front", Link: payment.LinkSettling, Payment: "A1"})
-	if f.Level != warning || !strings.Contains(f.Found, "asked what became of payment A1") || !strings.Contains(f.Next, "tillgate journal show A1") {
-		t.Errorf("got %+v", f)
-	}
-	f = running(payment.TerminalStatus{Name: "front", Link: payment.LinkOffline, Error: "gone", Next: "put it in", Recovery: "usb-reset failed: no such device"})
-	if f.Level != bad || f.Found != "offline: gone; last step of recovery: usb-reset failed: no such device" || f.Next != "put it in" {
-		t.Errorf("got %+v", f)
-	}
-}
-
 // What a terminal says is not taken for a line's fault.
 func TestExplainOfAnAnswer(t *testing.T) {
 	all := drivers.All()

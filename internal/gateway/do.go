@@ -242,13 +242,14 @@ func (g *Gateway) lookup(c payment.Command) (payment.Reply, error) {
 // abort asks the terminal to stop asking for a card. The terminal's answer
 // decides what became of the payment.
 func (g *Gateway) abort(c payment.Command) (payment.Reply, error) {
+	g.mu.Lock()
+	flies := g.flights[c.ID] != nil // before the journal is asked: it lands there
+	g.mu.Unlock()
 	rec, err := g.journal.Find(c.ID)
-	if err != nil {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.flights[c.ID] != nil {
-			return payment.Reply{}, payment.Refuse(payment.ReasonBusy, "payment %s is on its way to the terminal: ask again", c.ID)
-		}
+	switch {
+	case err != nil && flies:
+		return payment.Reply{}, payment.Refuse(payment.ReasonBusy, "payment %s is on its way to the terminal: ask again", c.ID)
+	case err != nil:
 		return payment.Reply{}, err
 	}
 	view := rec.View()

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,6 +228,49 @@ func TestAbortAtOnce(t *testing.T) {
 		}
 		w.start()
 		w.accepted("A1", 1000)
+		w.result("A1", payment.Approved)
+	})
+}
+
+// slow is a journal that is read while a payment is being written.
+type slow struct {
+	gateway.Journal
+	write, written chan struct{} // a payment begins once write is closed; closed by whoever began it
+	reading        atomic.Bool
+}
+
+func (s *slow) Begin(tx payment.Transaction) (payment.Record, bool, error) {
+	<-s.write
+	return s.Journal.Begin(tx)
+}
+
+func (s *slow) Find(id payment.ID) (payment.Record, error) {
+	rec, err := s.Journal.Find(id)
+	if s.reading.Load() {
+		close(s.write)
+		<-s.written
+	}
+	return rec, err
+}
+
+// A payment that comes into the journal while an abort looks for it there is not
+// denied.
+func TestAbortDuringTheBegin(t *testing.T) {
+	bubble(t, nil, func(w *world) {
+		w.stop()
+		j := &slow{write: make(chan struct{}), written: make(chan struct{})}
+		w.wrap = func(inner gateway.Journal) gateway.Journal { j.Journal = inner; return j }
+		w.start()
+		go func() {
+			defer close(j.written)
+			w.accepted("A1", 1000)
+		}()
+		synctest.Wait()
+		j.reading.Store(true)
+		if r := w.do(payment.Command{Verb: payment.VerbAbort, Request: payment.Request{ID: "A1"}}); r.Reason != payment.ReasonBusy {
+			t.Errorf("abort: %+v", r)
+		}
+		j.reading.Store(false)
 		w.result("A1", payment.Approved)
 	})
 }

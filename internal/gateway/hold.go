@@ -15,6 +15,10 @@ import (
 //
 // The update of the box holds, so that no payment is cut off by it.
 func (g *Gateway) Hold(ctx context.Context, lease time.Duration) error {
+	// While one terminal is busy the others go on selling: who holds asks again.
+	if err := g.settled(); err != nil {
+		return err
+	}
 	g.setHeld(true)
 	err := g.emptyHanded(ctx)
 	if err != nil {
@@ -54,6 +58,11 @@ func (g *Gateway) emptyHanded(ctx context.Context) error {
 			return payment.Refuse(payment.ReasonBusy, "device %s is being used: a payment is running, or being looked up", name)
 		}
 	}
+	return g.settled()
+}
+
+// settled refuses if the journal has a payment that is open.
+func (g *Gateway) settled() error {
 	open, err := g.journal.Open()
 	if err != nil {
 		return errors.Join(payment.Refuse(payment.ReasonJournal, "the journal does not tell what is open"), err)

@@ -53,7 +53,11 @@ func TestHoldWaitsForMoney(t *testing.T) {
 				synctest.Wait()
 				w.accepted("A1", 1000, tt.edit)
 				tt.wait(w)
+				begun := time.Now()
 				err := w.g.Hold(context.Background(), 0)
+				if took := time.Since(begun); took > 0 {
+					t.Errorf("nobody could sell for %v", took)
+				}
 				if r := payment.ReasonOf(err); r != payment.ReasonBusy && r != payment.ReasonUnsettled {
 					t.Fatalf("it holds: %v", err)
 				}

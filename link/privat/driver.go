@@ -52,8 +52,8 @@ type terminal struct {
 	// asked. They wait for a Lookup, or for the next Execute.
 	strays []stray
 
-	// seen are the receipts that came with answers on this connection, and
-	// whose they are.
+	// seen are the receipts of the open batch that came with answers on this
+	// connection, and whose they are.
 	seen map[string]string
 
 	// full is the last receipt when the terminal said that its log takes no more;

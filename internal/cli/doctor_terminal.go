@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,14 +24,21 @@ func running(t payment.TerminalStatus) finding {
 	if t.Identity != "" {
 		f.Found += ", " + t.Identity
 	}
-	if t.Link != payment.LinkOnline && t.Error != "" {
-		f.Found += ": " + t.Error
-	}
 	switch {
 	case t.Link == payment.LinkSettling:
-		f.Level, f.Next = warning, "wait: it is being asked what became of an earlier payment; tillgate status shows which"
+		what, look := "an earlier payment", "tillgate status"
+		if t.Payment != "" {
+			what, look = "payment "+string(t.Payment), "tillgate journal show "+string(t.Payment)
+		}
+		f.Level, f.Found = warning, "it is connected, and asked what became of "+what+"; until that is known it sells nothing"
+		f.Next = "wait: that takes no longer than a payment can on this terminal (longest); then: " + look
+	case t.Link != payment.LinkOnline && t.Error == "":
+		f.Level, f.Next = warning, "it is being opened for the first time: run doctor again"
 	case t.Link != payment.LinkOnline:
-		f.Level, f.Next = bad, "look at the cable and the terminal's power"
+		f.Level, f.Found, f.Next = bad, f.Found+": "+payment.Printable(t.Error), cmp.Or(t.Next, "the line broke, and is opened again: run doctor again")
+		if t.Recovery != "" {
+			f.Found += "; last step of recovery: " + payment.Printable(t.Recovery)
+		}
 	case !t.Sellable:
 		f.Level, f.Found, f.Next = warning, f.Found+", does not sell: "+join(t.Reasons), "tillgate status"
 	}
@@ -80,11 +88,15 @@ func (a *app) checkTerminal(say func(finding), c config.Config, t config.Termina
 	f := finding{Check: "terminal " + t.Name, Level: good, Tried: "open " + place(t) + " and ask who it is"}
 	ctx, cancel := context.WithTimeout(a.ctx, 20*time.Second)
 	defer cancel()
-	var line tap
-	term, err := t.Spec.Open(ctx, link.Config{Name: t.Name, Address: t.Address, Dial: line.dial(address.Dial), Currency: t.Currency, Longest: t.Longest.Std(), Settings: t.Settings})
+	line := tap{address: address, driver: t.Spec, probe: "tillgate doctor --probe"}
+	term, err := t.Spec.Open(ctx, link.Config{Name: t.Name, Address: t.Address, Dial: line.dial, Currency: t.Currency, Longest: t.Longest.Std(), Settings: t.Settings})
 	if err != nil {
 		f.Level, f.Found = bad, err.Error()
-		line.explain(&f, t.Spec, address.Scheme() == "serial")
+		found, next := line.explain(err)
+		if found != "" {
+			f.Found += "; " + found
+		}
+		f.Next = next
 		say(f)
 		if probe && address.Scheme() == "serial" {
 			a.probeLine(say, t)

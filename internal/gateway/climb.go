@@ -135,6 +135,7 @@ func (l *lane) take(ctx context.Context, r Rung, do func(context.Context) error)
 		l.log.Warn("step of recovery", "step", r.Name, "state", step.State, "err", err)
 	}
 	l.journalled(step)
+	l.show(func(t *payment.TerminalStatus) { t.Recovery = step.String() })
 	if r.Do == nil && err == nil {
 		return errRestarted
 	}
@@ -149,6 +150,13 @@ type recovery struct {
 	Step     string `json:"step"`
 	State    string `json:"state"` // begun; then done, failed, refused, or unsupported
 	Error    string `json:"error,omitempty"`
+}
+
+func (r recovery) String() string {
+	if r.Error != "" {
+		return r.Step + " " + r.State + ": " + r.Error
+	}
+	return r.Step + " " + r.State
 }
 
 func (l *lane) journalled(r recovery) bool {

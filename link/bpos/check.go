@@ -21,7 +21,7 @@ var operations = []payment.Operation{
 var service = regexp.MustCompile(`^[0-9]{4}/[^/]*(/[^/]*)*$`)
 
 // check refuses what the library cannot carry (Driver.Check).
-func check(_ any, r payment.Request) error {
+func check(settings any, r payment.Request) error {
 	if !slices.Contains(operations, r.Operation) {
 		return payment.Refuse(payment.ReasonUnsupported, "operation: the terminal's library has none of this kind")
 	}
@@ -34,6 +34,11 @@ func check(_ any, r payment.Request) error {
 	}
 	if _, ok := merchantOf(r, 0); !ok {
 		return invalid("merchant: the index of a merchant is a number from 0 to 255")
+	}
+	if s, ok := settings.(*Settings); ok {
+		if err := s.checkXML(r); err != nil {
+			return err
+		}
 	}
 	o := r.Original
 	switch r.Operation {
@@ -58,6 +63,19 @@ func check(_ any, r payment.Request) error {
 		if b, err := bridge.Encode1251(r.Service); err != nil || len(b) > 256 || !service.MatchString(r.Service) {
 			return invalid("service: write number/nominal/parameters, with four digits of the number: 0109//1/5")
 		}
+	}
+	return nil
+}
+
+// checkXML refuses an id or order with which the profile's XML is too long for the
+// terminal. What gives money back is not refused for that: a refund goes without,
+// and a reversal has none.
+func (s *Settings) checkXML(r payment.Request) error {
+	if _, ok := s.extraXML(r); !ok && r.Operation != payment.Refund && r.Operation != payment.Reversal {
+		return payment.Refuse(payment.ReasonInvalid, "order: with it the profile's extra_xml has more than %d characters", maxExtraXML)
+	}
+	if _, ok := s.scenarioData(r); !ok && r.Operation == payment.CardAcquisition {
+		return payment.Refuse(payment.ReasonInvalid, "order: with it the profile's scenario_data has more than %d characters", maxScenario)
 	}
 	return nil
 }

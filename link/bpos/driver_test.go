@@ -2,7 +2,6 @@ package bpos
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"tillgate/internal/payment"
 	"tillgate/link"
@@ -143,6 +141,43 @@ func TestCompletion(t *testing.T) {
 	})
 }
 
+// TestExtraData: XML stays XML, whatever an order has in it, and is never cut.
+func TestExtraData(t *testing.T) {
+	inWorld(t, nil, func(s *Settings) { s.ExtraPrint, s.ExtraXML = "{order}!", "<order>{order}</order>" }, func(t *testing.T, w *world) {
+		told := map[string]any{}
+		w.wrap = func(l bridge.Library) bridge.Library {
+			return altered{Library: l, call: func(method string, args []any) (int, bool, error) {
+				if strings.HasPrefix(method, "SetExtra") {
+					told[method] = args[0]
+				}
+				return 0, false, nil
+			}}
+		}
+		w.open()
+		sell := func(order string) error {
+			clear(told)
+			tx := w.sale(100)
+			tx.Order = order
+			_, err := w.term.Execute(t.Context(), tx, link.Dialogue{})
+			return err
+		}
+		if err := sell("</order>&漢"); err != nil || told["SetExtraPrintData"] != "</order>&?!" || told["SetExtraXmlData"] != "<order>&lt;/order&gt;&amp;?</order>" {
+			t.Errorf("got %v, %v", told, err)
+		}
+		if err := sell(strings.Repeat("<", 130)); payment.ReasonOf(err) != payment.ReasonInvalid || link.Sent(err) || len(told) > 0 {
+			t.Errorf("too long: got %v, %v", told, err)
+		}
+		w.set.ExtraPrint = strings.Repeat("x", 1020) + "{order}"
+		_, o := w.mustSell(200)
+		clear(told)
+		back := w.of(payment.Refund, 200, o.Reference)
+		back.Order = strings.Repeat("<", 130)
+		if o, err := sellAndConfirm(t, w.term, &back); err != nil || o.Result != payment.Approved || told["SetExtraXmlData"] != nil || len(told["SetExtraPrintData"].(string)) != maxExtraPrint {
+			t.Errorf("a refund: got %+v, %v, told %d texts", o, err, len(told))
+		}
+	})
+}
+
 // A scenario of the terminal instead of IdentifyCard, and an application of its own.
 func TestScenario(t *testing.T) {
 	inWorld(t, []string{"approve"}, func(s *Settings) {
@@ -243,222 +278,6 @@ func TestDiagnosis(t *testing.T) {
 		}
 		if _, err := w.term.Totals(t.Context()); err == nil {
 			t.Error("totals while a payment waits for its goods")
-		}
-	})
-}
-
-// An unattended terminal shows our lines while it is idle, and gives its display
-// back for a payment.
-func TestUnattended(t *testing.T) {
-	inWorld(t, []string{"approve+readers-failed", "approve+close-batch", "slow:5s"}, func(s *Settings) {
-		s.Unattended, s.Lines, s.Screen = true, []string{"Вітаємо", "Оберіть товар"}, 4
-	}, func(t *testing.T, w *world) {
-		shown := func() string {
-			w.sim.unit.Lock()
-			defer w.sim.unit.Unlock()
-			return fmt.Sprint(w.sim.ctrl.on, w.sim.ctrl.shown, w.sim.ctrl.screen)
-		}
-		const idle = "true [Вітаємо Оберіть товар] 4"
-		if got := shown(); got != idle {
-			t.Errorf("after opening: %s", got)
-		}
-		for _, want := range []payment.Reason{payment.ReasonBlocked, payment.ReasonReconcile} {
-			w.mustSell(100)
-			if got := shown(); got != idle {
-				t.Errorf("after a sale: %s", got)
-			}
-			if d, err := w.term.Diagnose(t.Context()); err != nil || d.Blocked != want || d.Facts["term_status"] == "" {
-				t.Errorf("got %+v, %v, want %s", d, err, want)
-			}
-		}
-		tx := w.sale(100)
-		var during string
-		w.term.Execute(t.Context(), tx, link.Dialogue{Progress: func(s payment.Stage, _ payment.VendorCode) { during = shown() }})
-		if !strings.HasPrefix(during, "false") {
-			t.Errorf("while a customer pays: %s", during)
-		}
-	})
-}
-
-// Statuses are exchanged in control mode only, so the display is taken for that,
-// and given back where nothing of ours is shown. A terminal that does not do it
-// sells all the same.
-func TestExchangeStatuses(t *testing.T) {
-	inWorld(t, []string{"approve+readers-failed"}, func(s *Settings) { s.Unattended = true }, func(t *testing.T, w *world) {
-		if d, err := w.term.Diagnose(t.Context()); err != nil || d.Blocked != payment.ReasonBlocked {
-			t.Errorf("got %+v, %v", d, err)
-		}
-		if w.sim.ctrl.on || w.term.control {
-			t.Error("the display is not given back")
-		}
-	})
-	for _, method := range []string{"SetControlMode", "ExchangeStatuses"} {
-		for what, refuse := range map[string]func() (int, error){
-			"absent": func() (int, error) { return 0, bridge.ErrAbsent }, "not of the unattended kind": func() (int, error) { return 0, nil },
-		} {
-			inWorld(t, nil, func(s *Settings) { s.Unattended = true }, func(t *testing.T, w *world) {
-				var asked string
-				w.wrap = func(l bridge.Library) bridge.Library {
-					return altered{Library: l, call: func(name string, _ []any) (int, bool, error) {
-						if asked = name; name != method {
-							return 0, false, nil
-						}
-						code, err := refuse()
-						return code, true, err
-					}, get: func(name string, v any) any {
-						if n, ok := map[string]int64{"LastResult": resultError, "LastErrorCode": faultTerminal, "ResponseCode": codeGeneral}[name]; ok && asked == method {
-							return n
-						}
-						return v
-					}}
-				}
-				w.open()
-				d, err := w.term.Diagnose(t.Context())
-				if err != nil || d.Blocked != "" || !strings.HasPrefix(d.Facts["term_status"], "not told: ") || d.Facts["info"] == "" {
-					t.Errorf("%s %s: got %+v, %v", method, what, d, err)
-				}
-				w.mustSell(100)
-			})
-		}
-	}
-}
-
-// CorrectTransaction at status 11 offers the discount that the profile has for the
-// card; both sides agree on the amount before the card is charged.
-func TestDiscount(t *testing.T) {
-	for name, want := range map[string]int64{"CLUB": 9505, "OTHER": 10005} {
-		inWorld(t, []string{"slow:3s+discount:" + name}, func(s *Settings) { s.Discounts = map[string]int{"CLUB": 5} }, func(t *testing.T, w *world) {
-			tx := w.sale(10005)
-			o, err := sellAndConfirm(t, w.term, &tx)
-			if err != nil || o.Amount != uah(want) || payment.Compare(tx.Amount, o.Discount, o.Amount) != payment.AmountAgreed {
-				t.Errorf("%s: got %+v, %v, want %d", name, o, err, want)
-			}
-			if again, err := w.term.Lookup(t.Context(), tx, time.Hour); err != nil || again.Amount != o.Amount || again.Result != payment.Approved {
-				t.Errorf("%s: lookup: got %+v, %v", name, again, err)
-			}
-		})
-	}
-	// A discount that nobody agreed on: the amount is not known.
-	inWorld(t, []string{"approve"}, nil, func(t *testing.T, w *world) {
-		w.wrap = func(l bridge.Library) bridge.Library {
-			return altered{Library: l, get: func(name string, v any) any {
-				if name == "AddAmount" {
-					return int64(5)
-				}
-				return v
-			}}
-		}
-		w.open()
-		tx := w.sale(100)
-		if o, err := w.term.Execute(t.Context(), tx, link.Dialogue{}); err != nil || payment.Compare(tx.Amount, o.Discount, o.Amount) != payment.AmountDoubtful {
-			t.Errorf("got %+v, %v", o, err)
-		}
-	})
-}
-
-// Cancel is a wish; what the terminal says decides.
-func TestCancel(t *testing.T) {
-	inWorld(t, []string{"slow:30s"}, nil, func(t *testing.T, w *world) {
-		stop := make(chan struct{})
-		tx := w.sale(100)
-		time.AfterFunc(5*time.Second, func() { close(stop) })
-		o, err := w.term.Execute(t.Context(), tx, link.Dialogue{Abort: stop})
-		if err != nil || o.Result != payment.Cancelled || o.Vendor.Code != "1001" || len(w.sim.Ledger()) != 0 {
-			t.Errorf("got %+v, %v", o, err)
-		}
-	})
-	inWorld(t, []string{"slow:30s"}, nil, func(t *testing.T, w *world) { // a library that loses the wish is asked again, a while
-		cancels, checks := 0, 0
-		w.wrap = func(l bridge.Library) bridge.Library {
-			return altered{Library: l, call: func(method string, _ []any) (int, bool, error) {
-				switch method {
-				case "Cancel":
-					cancels++
-					return 0, true, nil
-				case "CheckTerminal":
-					checks++
-				}
-				return 0, false, nil
-			}}
-		}
-		w.set.CheckAfter = 4 * time.Second
-		w.open()
-		stop := make(chan struct{})
-		close(stop)
-		tx := w.sale(100)
-		if o, err := w.term.Execute(t.Context(), tx, link.Dialogue{Abort: stop}); err != nil || o.Result != payment.Approved || cancels != maxCancels || checks < 3 {
-			t.Errorf("got %+v, %v after %d cancels and %d checks", o, err, cancels, checks)
-		}
-	})
-}
-
-// Cancel is for LastResult 2 only: an approval that came before the wish stands.
-func TestCancelTooLate(t *testing.T) {
-	inWorld(t, []string{"slow:3s"}, nil, func(t *testing.T, w *world) {
-		stop, cancels, looked := make(chan struct{}), 0, make(chan struct{})
-		w.wrap = func(l bridge.Library) bridge.Library {
-			return altered{Library: l, call: func(method string, _ []any) (int, bool, error) {
-				if method == "Cancel" {
-					cancels++
-				}
-				return 0, false, nil
-			}, get: func(name string, v any) any {
-				if name == "LastResult" && v == int64(resultWorking) {
-					select {
-					case looked <- struct{}{}:
-					default:
-					}
-				}
-				return v
-			}}
-		}
-		w.set.Poll = 5 * time.Second // the terminal is done long before it is looked at again
-		w.open()
-		tx := w.sale(100)
-		go func() {
-			<-looked
-			time.Sleep(4 * time.Second)
-			close(stop)
-		}()
-		o, err := w.term.Execute(t.Context(), tx, link.Dialogue{Abort: stop})
-		if err != nil || o.Result != payment.Approved || cancels != 0 {
-			t.Errorf("got %+v, %v after %d cancels", o, err, cancels)
-		}
-	})
-}
-
-// After a decline the terminal may ask whether to continue: the next sale waits
-// for a key, and a person is told.
-func TestQuestion(t *testing.T) {
-	inWorld(t, []string{"decline:51+continue", "slow:3s"}, nil, func(t *testing.T, w *world) {
-		first := w.sale(100)
-		if o, err := w.term.Execute(t.Context(), first, link.Dialogue{}); err != nil || o.Result != payment.Declined || o.Response != "51" {
-			t.Fatalf("got %+v, %v", o, err)
-		}
-		stop := make(chan struct{})
-		time.AfterFunc(10*time.Second, func() { close(stop) })
-		tx := w.sale(200)
-		o, err := w.term.Execute(t.Context(), tx, link.Dialogue{Abort: stop})
-		if err != nil || o.Result != payment.Cancelled || !strings.Contains(o.Text, "green") {
-			t.Errorf("got %+v, %v", o, err)
-		}
-		if d, err := w.term.Diagnose(t.Context()); err != nil || d.Facts["advice"] != question {
-			t.Errorf("got %+v, %v", d, err)
-		}
-		w.mustSell(300)
-		if d, _ := w.term.Diagnose(t.Context()); d.Facts["advice"] != "" {
-			t.Error("the hint stays for ever")
-		}
-	})
-	inWorld(t, []string{"decline:51+continue", "approve"}, nil, func(t *testing.T, w *world) {
-		first := w.sale(100)
-		if _, err := w.term.Execute(t.Context(), first, link.Dialogue{}); err != nil {
-			t.Fatal(err)
-		}
-		time.AfterFunc(3*time.Second, func() { w.sim.term.Press(true) })
-		w.mustSell(200)
-		if d, _ := w.term.Diagnose(t.Context()); d.Facts["advice"] == "" {
-			t.Error("the sale waited for a key, and nobody is told")
 		}
 	})
 }

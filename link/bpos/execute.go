@@ -93,7 +93,8 @@ func (t *terminal) command(tx payment.Transaction) (string, []any, error) {
 		return "Balance", []any{who, number, 0}, nil
 	case payment.CardAcquisition:
 		if t.settings.Scenario > 0 {
-			return "StartScenario", []any{t.settings.Scenario, fill(t.settings.ScenarioData, tx.Request, 1200)}, nil
+			data, _ := t.settings.scenarioData(tx.Request) // check has seen that it is not too long
+			return "StartScenario", []any{t.settings.Scenario, data}, nil
 		}
 		return "IdentifyCard", []any{who, number, 0}, nil
 	case payment.Reconciliation:
@@ -117,15 +118,20 @@ func (t *terminal) ready(ctx context.Context, r payment.Request) error {
 	if r.Operation == payment.Reversal {
 		return nil // "except Void" (guide, SetExtraPrintData)
 	}
-	if s := t.settings.ExtraPrint; s != "" {
-		if err := t.call(ctx, "SetExtraPrintData", fill(s, r, 1024)); err != nil {
+	if t.settings.ExtraPrint != "" {
+		if err := t.call(ctx, "SetExtraPrintData", t.settings.extraPrint(r)); err != nil {
 			return err
 		}
 	}
-	if s := t.settings.ExtraXML; s != "" {
-		return t.call(ctx, "SetExtraXmlData", fill(s, r, 512))
+	if t.settings.ExtraXML == "" {
+		return nil
 	}
-	return nil
+	data, ok := t.settings.extraXML(r)
+	if !ok { // of a refund only, which is worth more than what goes with it: see check
+		t.log.Warn("extra_xml is left out: with this id and order it is too long")
+		return nil
+	}
+	return t.call(ctx, "SetExtraXmlData", data)
 }
 
 // offer answers a terminal that asks for a corrected amount. agreed is the

@@ -1,6 +1,7 @@
 package bpos
 
 import (
+	"encoding/xml"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -152,9 +153,9 @@ func (s *Settings) Validate() error {
 		b, err := bridge.Encode1251(text)
 		check(err == nil && len(b) <= most, field, "must have at most %d characters of Windows-1251", most)
 	}
-	checkText("extra_print", s.ExtraPrint, 1024)
-	checkText("extra_xml", s.ExtraXML, 512)
-	checkText("scenario_data", s.ScenarioData, 1200)
+	checkText("extra_print", s.ExtraPrint, maxExtraPrint)
+	checkText("extra_xml", s.ExtraXML, maxExtraXML)
+	checkText("scenario_data", s.ScenarioData, maxScenario)
 	check(s.Scenario >= 0 && s.Scenario <= bridge.MaxNumber, "scenario", "must be between 0 and %d", bridge.MaxNumber)
 	check(s.Application == "" || application.MatchString(s.Application), "application", "must be a name of up to 15 characters, a slash and a number: TE7E/12555")
 	check(s.Unattended || len(s.Lines) == 0 && s.Screen == 0, "unattended", "must be true for lines and screen")
@@ -186,16 +187,50 @@ func comNumber(port string) int {
 	return n
 }
 
-// fill replaces what a text of the profile may name. The result is cut to what
-// the terminal takes.
-func fill(text string, r payment.Request, most int) string {
-	text = strings.NewReplacer("{id}", string(r.ID), "{order}", r.Order, "{amount}", r.Amount.Decimal()).Replace(text)
-	kept := make([]rune, 0, len(text))
+// Bounds of the texts that go to the terminal, in bytes of Windows-1251 (guide).
+const (
+	maxExtraPrint = 1024
+	maxExtraXML   = 512
+	maxScenario   = 1200
+)
+
+// fill replaces what a text of the profile may name. A character that Windows-1251
+// does not have becomes a question mark, so that one is a byte.
+func fill(text string, r payment.Request, written func(string) string) []rune {
+	text = strings.NewReplacer("{id}", written(string(r.ID)), "{order}", written(r.Order), "{amount}", r.Amount.Decimal()).Replace(text)
+	filled := make([]rune, 0, len(text))
 	for _, c := range text {
 		if _, err := bridge.Encode1251(string(c)); err != nil {
 			c = '?'
 		}
-		kept = append(kept, c)
+		filled = append(filled, c)
 	}
-	return string(kept[:min(len(kept), most)])
+	return filled
+}
+
+// extraPrint is the profile's text for the slip, cut to what the terminal takes.
+func (s *Settings) extraPrint(r payment.Request) string {
+	text := fill(s.ExtraPrint, r, func(v string) string { return v })
+	return string(text[:min(len(text), maxExtraPrint)])
+}
+
+// extraXML and scenarioData are the profile's XML. Half of it would be none: ok is
+// false if it is longer than the terminal takes.
+func (s *Settings) extraXML(r payment.Request) (text string, ok bool) {
+	xml := fill(s.ExtraXML, r, inXML)
+	return string(xml), len(xml) <= maxExtraXML
+}
+
+func (s *Settings) scenarioData(r payment.Request) (text string, ok bool) {
+	xml := fill(s.ScenarioData, r, inXML)
+	return string(xml), len(xml) <= maxScenario
+}
+
+// inXML writes a value so that it is text in XML, whatever is in it.
+func inXML(value string) string {
+	var b strings.Builder
+	if xml.EscapeText(&b, []byte(value)) != nil {
+		return "" // a builder takes everything
+	}
+	return b.String()
 }

@@ -81,11 +81,11 @@ uboot-test: ## builds U-Boot from the tree in UBOOT=dir and plays with the two s
 
 .PHONY: test
 test: ## all tests
-	go test ./...
+	go test -timeout 30m ./...
 
 .PHONY: race
 race: ## all tests with the race detector and USB (needs gcc, pkg-config, libusb-1.0-0-dev)
-	go test -race -tags libusb ./...
+	go test -timeout 30m -race -tags libusb ./...
 
 .PHONY: test-386
 test-386: ## all tests as programs of 32 bits, without what loads a library of 64 bits and what 386 is not released for

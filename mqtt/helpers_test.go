@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"tillgate/internal/broker"
+	"tillgate/internal/loopback"
 	"tillgate/internal/mosquitto"
 	"tillgate/mqtt"
 )
@@ -72,11 +74,13 @@ func embedded(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	// The port is to be free as well while the broker is down.
-	at, err := net.ResolveTCPAddr("tcp", mosquitto.FreePort(t))
+	free, err := loopback.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &broker.Supervisor{Box: box, Port: at.Port, Users: []broker.User{broker.KioskUser(box, "sesame")}, Dir: t.TempDir(), Command: []string{exe}, Env: []string{childEnv + "=1"}, CanaryEvery: time.Hour}
+	_, text, _ := net.SplitHostPort(free)
+	port, _ := strconv.Atoi(text)
+	s := &broker.Supervisor{Box: box, Port: port, Users: []broker.User{broker.KioskUser(box, "sesame")}, Dir: t.TempDir(), Command: []string{exe}, Env: []string{childEnv + "=1"}, CanaryEvery: time.Hour}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

@@ -11,6 +11,16 @@ import (
 	"testing"
 )
 
+// program is this program's name as the kernel keeps it.
+func program(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
 func TestSecondProcessIsRefused(t *testing.T) {
 	master, name := newPTY(t)
 	p := open(t, Options{Path: name, Baud: 9600})
@@ -18,7 +28,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("in use: open %s: the port is in use by process %d (serialio.test)", name, os.Getpid())
+	want := fmt.Sprintf("in use: open %s: the port is in use by process %d (%s)", name, os.Getpid(), program(t))
 	if !strings.HasPrefix(string(out), want) {
 		t.Errorf("second process says %q, want %q", out, want)
 	}
@@ -54,7 +64,7 @@ func TestKilledHolderGivesThePortBack(t *testing.T) {
 		t.Fatalf("second process says %q, %v", line, err)
 	}
 	_, err = Open(Options{Path: name})
-	if want := fmt.Sprintf("process %d (serialio.test)", cmd.Process.Pid); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), want) {
+	if want := fmt.Sprintf("process %d (%s)", cmd.Process.Pid, program(t)); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), want) {
 		t.Errorf("open gave %v, want ErrInUse by %s", err, want)
 	}
 	cmd.Process.Kill()

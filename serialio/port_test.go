@@ -93,7 +93,7 @@ func TestOldInputIsDiscarded(t *testing.T) {
 }
 
 func TestDeadlines(t *testing.T) {
-	_, name := newPTY(t)
+	master, name := newPTY(t)
 	p := open(t, Options{Path: name})
 
 	p.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
@@ -102,11 +102,8 @@ func TestDeadlines(t *testing.T) {
 	}
 
 	// Nobody reads the other side: the kernel's buffers fill, then it blocks.
-	big := make([]byte, 1<<20)
-	p.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
-	n, err := p.Write(big)
-	if !errors.Is(err, os.ErrDeadlineExceeded) || n <= 0 || n >= len(big) {
-		t.Errorf("write gave %d, %v, want a part of %d and a deadline", n, err, len(big))
+	if n := fill(t, p, master); n <= 0 || n >= full {
+		t.Errorf("a write that came to its deadline wrote %d bytes, want a part of %d", n, full)
 	}
 
 	// A deadline can be moved to end a call that already waits.
@@ -119,12 +116,34 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
+// full is more than a line takes that nobody reads, in bytes.
+const full = 1 << 20
+
+// fill writes until the line takes no more, ends that by a deadline, and returns
+// how much the line took. The deadline is set when bytes have arrived: one that is
+// set before may pass, on a busy machine, before the write begins.
+func fill(t *testing.T, p *Port, master *os.File) (n int) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		n, err = p.Write(make([]byte, full))
+		done <- err
+	}()
+	arrived(t, master)
+	p.SetWriteDeadline(time.Unix(1, 0))
+	if err := result(t, "write", done); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("write gave %d, %v, want a deadline", n, err)
+	}
+	return n
+}
+
 func TestCloseWakesBothSides(t *testing.T) {
 	master, name := newPTY(t)
 	p := open(t, Options{Path: name})
 	reading, writing, closing := make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { _, err := p.Read(make([]byte, 8)); reading <- err }()
-	go func() { _, err := p.Write(make([]byte, 1<<20)); writing <- err }()
+	go func() { _, err := p.Write(make([]byte, full)); writing <- err }()
 	arrived(t, master) // the write has begun and cannot end
 
 	go func() { closing <- p.Close() }()
@@ -162,13 +181,9 @@ func second(_ int, err error) error { return err }
 func TestCloseDiscardsOutput(t *testing.T) {
 	master, name := newPTY(t)
 	p := open(t, Options{Path: name})
-	p.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
-	accepted, err := p.Write(make([]byte, 1<<20))
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatalf("write gave %v, want a full line", err)
-	}
+	accepted := fill(t, p, master)
 	p.Close()
-	arrived, buffer := 0, make([]byte, 1<<20)
+	arrived, buffer := 0, make([]byte, full)
 	for {
 		n, err := master.Read(buffer)
 		arrived += n
@@ -186,7 +201,7 @@ func TestUnplug(t *testing.T) {
 	p := open(t, Options{Path: name})
 	reading, writing := make(chan error, 1), make(chan error, 1)
 	go func() { _, err := p.Read(make([]byte, 8)); reading <- err }()
-	go func() { _, err := p.Write(make([]byte, 1<<20)); writing <- err }()
+	go func() { _, err := p.Write(make([]byte, full)); writing <- err }()
 	arrived(t, master)
 
 	master.Close()
@@ -261,7 +276,7 @@ func TestNothingLeaks(t *testing.T) {
 		p := open(t, Options{Path: name})
 		reading, writing := make(chan error, 1), make(chan error, 1)
 		go func() { _, err := p.Read(make([]byte, 8)); reading <- err }()
-		go func() { _, err := p.Write(make([]byte, 1<<20)); writing <- err }()
+		go func() { _, err := p.Write(make([]byte, full)); writing <- err }()
 		arrived(t, master)
 		if unplug {
 			master.Close()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,8 @@ const controlTimeout = time.Second
 // Open claims the one device that o selects, takes it away from the kernel's
 // driver until it is closed, sets its line and raises DTR and RTS if it is a
 // serial port, and starts to read. It makes at most a few control requests,
-// each bounded by a second.
+// each bounded by a second. The error wraps [ErrNoUSB], fs.ErrNotExist or
+// fs.ErrPermission where that is the reason.
 func Open(ctx context.Context, o Options) (*Stream, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("open %v: %w", o, err)
@@ -37,7 +39,7 @@ func open(o Options, newContext func() *gousb.Context) (s *Stream, err error) {
 		// gousb panics where libusb does not start (no /dev/bus/usb), and
 		// where a device numbers its interfaces with gaps.
 		if p := recover(); p != nil {
-			err = fmt.Errorf("open %v: libusb: %v; is there USB on this machine (/dev/bus/usb)?", o, p)
+			err = kindred{fmt.Errorf("open %v: libusb: %v; is there USB on this machine (/dev/bus/usb)?", o, p), ErrNoUSB}
 		}
 		if err != nil {
 			undo.run()
@@ -68,6 +70,13 @@ func (c *cleanup) run() {
 	*c = nil
 }
 
+// kindred is an error of a kind that programs know.
+type kindred struct{ err, kind error }
+
+func (k kindred) Error() string { return k.err.Error() }
+
+func (k kindred) Unwrap() []error { return []error{k.err, k.kind} }
+
 // find opens the one device that matches.
 func find(usb *gousb.Context, o Options, undo *cleanup) (*gousb.Device, error) {
 	var present []string
@@ -82,13 +91,13 @@ func find(usb *gousb.Context, o Options, undo *cleanup) (*gousb.Device, error) {
 	if len(devices) == 0 {
 		switch {
 		case errors.Is(err, gousb.ErrorAccess):
-			return nil, fmt.Errorf("%w; let the gateway's user open it with a udev rule", err)
+			return nil, kindred{fmt.Errorf("%w; let the gateway's user open it with a udev rule", err), fs.ErrPermission}
 		case err != nil:
 			return nil, err
 		case len(present) == 0:
-			return nil, errors.New("no such device; no USB devices are present")
+			return nil, kindred{errors.New("no such device; no USB devices are present"), fs.ErrNotExist}
 		}
-		return nil, fmt.Errorf("no such device; present: %s", strings.Join(present, ", "))
+		return nil, kindred{fmt.Errorf("no such device; present: %s", strings.Join(present, ", ")), fs.ErrNotExist}
 	}
 	var found []*gousb.Device
 	var others []string
@@ -101,7 +110,7 @@ func find(usb *gousb.Context, o Options, undo *cleanup) (*gousb.Device, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, fmt.Errorf("no device with that serial number; present: %s", strings.Join(others, ", "))
+		return nil, kindred{fmt.Errorf("no device with that serial number; present: %s", strings.Join(others, ", ")), fs.ErrNotExist}
 	case 1:
 		return found[0], nil
 	}

@@ -3,6 +3,7 @@
 package usbhid
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestOpenWithoutTheDevice(t *testing.T) {
 // A libusb without udev does not start on a machine without /dev/bus/usb.
 func TestPanicOfLibusbIsAnError(t *testing.T) {
 	s, err := open(Options{Port: "1-1"}, func() *gousb.Context { panic(gousb.ErrorOther) })
-	if s != nil || err == nil || !strings.Contains(err.Error(), "is there USB on this machine") {
+	if s != nil || !errors.Is(err, ErrNoUSB) || !strings.Contains(err.Error(), "is there USB on this machine") {
 		t.Errorf("open gave %v, %v, want an error", s, err)
 	}
 }

@@ -10,6 +10,10 @@ import (
 // ErrNotBuilt is what Open returns in a build without USB.
 var ErrNotBuilt = errors.New("this build has no USB: rebuild with -tags libusb")
 
+// ErrNoUSB is wrapped by Open's error on a machine whose kernel has no USB, or where
+// libusb cannot use it.
+var ErrNoUSB = errors.New("no USB here")
+
 // ErrUnplugged is wrapped by the error of a Read or Write on a stream whose
 // device is gone or no longer answers. A Stream's own Close gives os.ErrClosed.
 var ErrUnplugged = errors.New("the USB device is gone")

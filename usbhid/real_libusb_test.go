@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -148,30 +149,51 @@ func TestRealDevices(t *testing.T) {
 				}
 			}
 
-			// A pulled plug wakes a Read.
-			ended := blockedRead(s)
-			pulled := time.Now()
-			p.pull()
-			select {
-			case err := <-ended:
-				t.Logf("a blocked Read ended %v after the plug was pulled: %v", time.Since(pulled).Round(100*time.Microsecond), err)
-				if !errors.Is(err, ErrUnplugged) {
-					t.Errorf("read gave %v, want ErrUnplugged", err)
-				}
-			case <-time.After(patience):
-				t.Fatal("a Read outlives its device")
+			// A pulled plug wakes a Read, at once.
+			took := unplug(t, p, s)
+			for n := 1; took > atOnce && n < 5; n++ {
+				s.Close()
+				p = plugIn(t, d)
+				s = mustOpen(t, o)
+				took = min(took, unplug(t, p, s))
+			}
+			if took > atOnce {
+				t.Errorf("of five blocked Reads none ended within %v after the plug was pulled, the first after %v", atOnce, took)
 			}
 			if _, err := s.Write([]byte("x")); !errors.Is(err, ErrUnplugged) {
 				t.Errorf("write gave %v, want ErrUnplugged", err)
 			}
 			s.Close()
-			if _, err := Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no such device") {
+			if _, err := Open(t.Context(), o); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "no such device") {
 				t.Errorf("open of what is gone gave %v", err)
 			}
 			plugIn(t, d)
 			echo(t, mustOpen(t, o), 100)
 		})
 	}
+}
+
+// atOnce is how soon the pulled plug is an error. An emulated machine that its host
+// lets wait can be late, though not each of five times.
+const atOnce = 100 * time.Millisecond
+
+// unplug pulls the plug under a blocked Read and returns after how long that ended.
+func unplug(t *testing.T, p *plugged, s *Stream) (took time.Duration) {
+	t.Helper()
+	ended := blockedRead(s)
+	pulled := time.Now()
+	p.pull()
+	select {
+	case err := <-ended:
+		took = time.Since(pulled)
+		t.Logf("a blocked Read ended %v after the plug was pulled: %v", took.Round(100*time.Microsecond), err)
+		if !errors.Is(err, ErrUnplugged) {
+			t.Errorf("read gave %v, want ErrUnplugged", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("a Read outlives its device")
+	}
+	return took
 }
 
 // lineIs waits for what Open sets.
@@ -218,9 +240,10 @@ func TestKernelDriverIsGivenBack(t *testing.T) {
 	echo(t, s, 10)
 	s.Close()
 	await(t, "cdc_acm has the device again", func() bool { return bound() == 2 })
-	if ttys, _ := filepath.Glob("/dev/ttyACM*"); len(ttys) != 1 {
-		t.Errorf("ports are %v, want one", ttys)
-	}
+	await(t, "its port", func() bool { // a driver is shown as bound before it has made its port
+		ttys, _ := filepath.Glob("/dev/ttyACM*")
+		return len(ttys) == 1
+	})
 }
 
 func await(t *testing.T, what string, ready func() bool) {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"tillgate/internal/mosquitto"
+	"tillgate/internal/loopback"
 	"tillgate/internal/payment"
 )
 
@@ -61,7 +61,11 @@ func newKiosk(b *testing.B, t *terminal, embed bool) *kiosk {
 	secret := filepath.Join(dir, "password")
 	var mqtt string
 	if embed {
-		k.site = site{name: "embedded", address: mosquitto.FreePort(b), customer: user{"kiosk", "sesame"}}
+		free, err := loopback.Free()
+		if err != nil {
+			b.Fatal(err)
+		}
+		k.site = site{name: "embedded", address: free, customer: user{"kiosk", "sesame"}}
 		mqtt = fmt.Sprintf("  broker: {address: %q, password_file: %q}\n", k.site.address, secret)
 	} else {
 		if k.site = newSite(b, kioskBox); k.site.name == "embedded" {

@@ -9,13 +9,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"tillgate/internal/mosquitto"
+	"tillgate/internal/loopback"
 )
 
 // childEnv makes the test binary a broker child.
@@ -95,15 +96,20 @@ func TestChildServes(t *testing.T) {
 // the server makes what they need, and the child gives it its limits.
 func TestClientsDuringStart(t *testing.T) {
 	for range 8 {
-		address := mosquitto.FreePort(t)
-		s := &Supervisor{Port: portOf(t, address)}
+		free, err := loopback.Free()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, _ := net.SplitHostPort(free)
+		port, _ := strconv.Atoi(text)
+		s := &Supervisor{Port: port}
 		s.init()
 		knocking, stop := context.WithCancel(t.Context())
 		var clients sync.WaitGroup
 		for range 4 {
 			clients.Go(func() {
 				for knocking.Err() == nil {
-					_ = canary(knocking, address, s.canary)
+					_ = canary(knocking, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), s.canary)
 				}
 			})
 		}
@@ -114,15 +120,6 @@ func TestClientsDuringStart(t *testing.T) {
 			t.Errorf("the child ended %d times", n)
 		}
 	}
-}
-
-func portOf(t *testing.T, address string) int {
-	t.Helper()
-	a, err := net.ResolveTCPAddr("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.Port
 }
 
 func resident(pid int) string {

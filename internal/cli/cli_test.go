@@ -19,7 +19,7 @@ import (
 
 	"tillgate/internal/cli"
 	"tillgate/internal/control"
-	"tillgate/internal/mosquitto"
+	"tillgate/internal/loopback"
 	"tillgate/internal/payment"
 	"tillgate/link/drivers"
 )
@@ -41,23 +41,23 @@ func TestMain(m *testing.M) {
 //	listening ADDRESS      waits until somebody listens
 //	health SOCKET FILE     waits until the broker is connected, writes the health
 //	event TYPE SOCKET      waits until the journal has an event of this type
-//	begun SOCKET ID        waits until the journal has the payment
+//	asking SOCKET ID       waits until the terminal has the payment and asks for a card
 //	await FILE TEXT        waits until the file has the text
 //	linked NAME            waits until the link leads somewhere
 //	envsubst FILE...       replaces $WORK, $PORT ... in files
 //
 // $PORT, $PORT2 and $PORT3 are free TCP ports on loopback.
 func TestScripts(t *testing.T) {
-	var ports mosquitto.Ports
+	var ports loopback.Ports
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			for _, name := range []string{"PORT", "PORT2", "PORT3"} {
-				address, err := ports.Free()
+				free, err := ports.Free()
 				if err != nil {
 					return err
 				}
-				_, port, _ := net.SplitHostPort(address)
+				_, port, _ := net.SplitHostPort(free)
 				e.Setenv(name, port)
 			}
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
@@ -66,7 +66,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "ready": ready, "begun": begun, "event": event, "health": health, "sells": sells, "alerted": alerted, "listening": listening, "await": await, "linked": linked, "envsubst": envsubst,
+			"status": status, "ready": ready, "asking": asking, "event": event, "health": health, "sells": sells, "alerted": alerted, "listening": listening, "await": await, "linked": linked, "envsubst": envsubst,
 		},
 	})
 }
@@ -160,15 +160,17 @@ func listening(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-func begun(ts *testscript.TestScript, _ bool, args []string) {
+func asking(ts *testscript.TestScript, _ bool, args []string) {
 	until(ts, "payment "+args[1], func() (bool, string) {
 		c, err := control.Dial(ts.MkAbs(args[0]))
 		if err != nil {
 			return false, err.Error()
 		}
 		defer c.Close()
-		_, err = c.Entry(context.Background(), payment.ID(args[1]))
-		return err == nil, fmt.Sprint(err)
+		s, err := c.Status(context.Background())
+		return slices.ContainsFunc(s.Terminals, func(t payment.TerminalStatus) bool {
+			return t.Payment == payment.ID(args[1]) && t.Stage == payment.StageWaitingCard
+		}), fmt.Sprint(s, err)
 	})
 }
 

@@ -86,9 +86,10 @@ func (a *app) examine(say func(finding), probe bool) {
 	if !configured {
 		return
 	}
+	checkPower(say, c.PowerFail)
 	checkPorts(say, c)
 	for _, t := range c.Terminals {
-		a.checkTerminal(say, t, running, probe)
+		a.checkTerminal(say, c, t, running, probe)
 	}
 	a.checkBrokers(say, c, client)
 	checkNotify(say, c, client != nil)
@@ -207,7 +208,11 @@ func (a *app) checkGateway(say func(finding), c *control.Client) map[string]paym
 	}
 	for _, t := range s.Terminals {
 		found[t.Name] = t
-		say(running(t))
+		f := running(t)
+		if t.Link == payment.LinkOnline {
+			a.advise(&f, c, t.Name)
+		}
+		say(f)
 	}
 	return found
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"tillgate/internal/config"
@@ -38,65 +37,6 @@ func checkPorts(say func(finding), c config.Config) {
 	for _, t := range all {
 		f.Level, f.Found, f.Next = warning, t.What, t.Next
 		say(f)
-	}
-}
-
-// tap counts what passes on a terminal's line while it is being opened.
-type tap struct {
-	sent, heard, strange atomic.Int64
-}
-
-type tapped struct {
-	link.Conn
-	tap *tap
-}
-
-func (t *tap) dial(dial func(context.Context) (link.Conn, error)) func(context.Context) (link.Conn, error) {
-	return func(ctx context.Context) (link.Conn, error) {
-		c, err := dial(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return tapped{c, t}, nil
-	}
-}
-
-func (c tapped) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.tap.sent.Add(int64(n))
-	return n, err
-}
-
-func (c tapped) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.tap.heard.Add(int64(n))
-	for _, x := range b[:n] {
-		if x == 0 || x >= 0x80 {
-			c.tap.strange.Add(1)
-		}
-	}
-	return n, err
-}
-
-// explain tells what a line that could not be opened looks like: nobody there,
-// somebody mute, or somebody else.
-func (t *tap) explain(f *finding, spec link.Driver, serial bool) {
-	probe := ""
-	if serial {
-		probe = "; to try other speeds and protocols: tillgate doctor --probe"
-	}
-	switch sent, heard, strange := t.sent.Load(), t.heard.Load(), t.strange.Load(); {
-	case sent == 0 && heard == 0:
-		f.Next = "is the terminal on, connected, and set to talk to a cash register?"
-	case heard == 0:
-		f.Found += fmt.Sprintf("; the line is there and mute: %d bytes were sent, none came back", sent)
-		f.Next = "is the terminal on and at its idle screen? Is this its port, and the cable crossed where it must be? Has the bank enabled the link to a cash register (ECR)? Many are delivered without it" + probe
-	case serial && strange*4 > heard:
-		f.Found += fmt.Sprintf("; somebody answers, but %d of %d bytes are no text: that is what a wrong speed looks like", strange, heard)
-		f.Next = "compare baud, bits and parity with the terminal's menu" + probe
-	default:
-		f.Found += fmt.Sprintf("; somebody answers with %d bytes that are not %s", heard, spec.Title)
-		f.Next = "which protocol does the bank's paper name? Compare driver and profile with it" + probe
 	}
 }
 

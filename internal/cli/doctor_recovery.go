@@ -8,14 +8,13 @@ import (
 	"strings"
 
 	"tillgate/internal/config"
-	"tillgate/internal/usbreset"
 	"tillgate/link"
 	"tillgate/serialio"
 )
 
-// checkRecovery looks whether the steps of a terminal's ladder could be taken, so
+// check looks whether the steps of a terminal's ladder could be taken, so
 // that nobody finds out in the night. It takes none.
-func checkRecovery(say func(finding), t config.Terminal, a link.Address, m usbreset.Machine, helper string) {
+func (r recoverer) check(say func(finding), t config.Terminal, a link.Address) {
 	steps := slices.DeleteFunc(slices.Clone(t.Recovery.Steps), func(s string) bool {
 		return s == config.StepDrain || s == config.StepRestartApp || s == config.StepRestart // need nothing
 	})
@@ -31,7 +30,7 @@ func checkRecovery(say func(finding), t config.Terminal, a link.Address, m usbre
 		case config.StepRelay:
 			errs = append(errs, lineThere(a.PowerLine()))
 		default:
-			errs = append(errs, helperThere(helper), portThere(m, t, a, s))
+			errs = append(errs, helperThere(r.helper), r.portThere(t, a, s))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -59,20 +58,20 @@ func helperThere(socket string) error {
 }
 
 // portThere says whether the helper would find the device, also when it is gone,
-// and whether its hub can switch it.
-func portThere(m usbreset.Machine, t config.Terminal, a link.Address, step string) error {
-	port := t.Recovery.USBPort
-	if port == "" {
-		if step == config.StepHubPower && a.USBPort() == "" {
-			return errors.New("hub-power finds a device that is gone only if recovery.usb_port names its socket")
-		}
-		var err error
-		if port, err = usbPortOf(m, a); err != nil {
-			return err
-		}
+// whether it is the terminal's own, and whether its hub can switch it.
+func (r recoverer) portThere(t config.Terminal, a link.Address, step string) error {
+	if step == config.StepHubPower && t.Recovery.USBPort == "" && a.USBPort() == "" {
+		return errors.New("hub-power finds a device that is gone only if recovery.usb_port names its socket")
+	}
+	port, err := r.socketOf(t, a)
+	if err != nil {
+		return err
+	}
+	if err := r.alone(t, port); err != nil {
+		return err
 	}
 	if step == config.StepHubPower {
-		return m.CanPower(port)
+		return r.usb.CanPower(port)
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func TestAskHelper(t *testing.T) {
 	}()
 	front := config.Terminal{Name: "front"}
 	for _, want := range []string{"", "no such device", "tillgate-recover gave no answer"} {
-		err := askHelper(t.Context(), socket, front, config.StepUSBReset)
+		err := recoverer{helper: socket}.ask(t.Context(), front, config.StepUSBReset)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
@@ -152,7 +152,7 @@ func TestLinesOfTheLadder(t *testing.T) {
 	}
 	var c config.Terminal
 	c.Recovery = config.Recovery{Steps: []string{config.StepRelay, config.StepReset}, PowerOff: config.Duration(300 * time.Millisecond)}
-	for _, r := range ladder(c, a, "none").Rungs {
+	for _, r := range (recoverer{helper: "none"}).ladder(c, a).Rungs {
 		if err := r.Do(t.Context()); err != nil {
 			t.Errorf("%s: %v", r.Name, err)
 		}
@@ -174,7 +174,7 @@ func TestLinesOfTheLadder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range ladder(c, gone, "none").Rungs {
+	for _, r := range (recoverer{helper: "none"}).ladder(c, gone).Rungs {
 		if err := r.Do(t.Context()); err == nil || !strings.Contains(err.Error(), "GPIO line TEST-NONE: there is no such line") {
 			t.Errorf("%s: got %v", r.Name, err)
 		}
@@ -195,6 +195,7 @@ func TestDoctorOfALadder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var others []config.Terminal
 	look := func(address, usbPort string, steps ...string) (said string) {
 		t.Helper()
 		a, err := link.ParseAddress(address)
@@ -202,7 +203,8 @@ func TestDoctorOfALadder(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := config.Terminal{Name: "front", Address: address, Recovery: config.Recovery{Steps: steps, USBPort: usbPort}}
-		checkRecovery(func(f finding) { said += string(f.Level) + " " + f.Found }, c, a, usbreset.Machine{Root: root}, socket)
+		r := recoverer{terminals: append(others, c), helper: socket, usb: usbreset.Machine{Root: root}}
+		r.check(func(f finding) { said += string(f.Level) + " " + f.Found }, c, a)
 		return said
 	}
 	device := []string{config.StepRebind, config.StepUSBReset}
@@ -232,6 +234,24 @@ func TestDoctorOfALadder(t *testing.T) {
 			t.Errorf("%s, %v: got %q, want %q", c.address, c.steps, got, c.want)
 		}
 	}
+
+	// Two at the ports of one converter: what is done to it is done to both.
+	others = []config.Terminal{{Name: "back", Address: "serial:///dev/ttyUSB1", Recovery: config.Recovery{USBPort: "1-1.4"}}}
+	if got := look("usb:079b:0028", "", device...); !strings.HasPrefix(got, "warning terminal back is behind USB port 1-1.4 too") {
+		t.Errorf("beside another terminal: %s", got)
+	}
+	r := recoverer{terminals: others, usb: usbreset.Machine{Root: root, Off: time.Millisecond}}
+	front := config.Terminal{Name: "front", Address: "usb:079b:0028"}
+	if err := r.do(t.Context(), front, config.StepUSBReset); err == nil || !strings.Contains(err.Error(), "give both the same device") {
+		t.Errorf("a step that another terminal would feel gave %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "sys/bus/usb/devices/1-1.4/authorized"), []byte("1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	others[0].Device, front.Device = "kiosk", "kiosk"
+	if err := r.do(t.Context(), front, config.StepUSBReset); err != nil {
+		t.Errorf("a step on one device gave %v", err)
+	}
 }
 
 // Everything that is configured has its rung, in that order.
@@ -242,7 +262,7 @@ func TestLadderOfAConfiguration(t *testing.T) {
 	}
 	var c config.Terminal
 	c.Recovery.Steps = config.RecoverySteps()
-	l := ladder(c, a, "none")
+	l := recoverer{helper: "none"}.ladder(c, a)
 	if len(l.Rungs) != len(c.Recovery.Steps) {
 		t.Fatalf("%d rungs for %d steps", len(l.Rungs), len(c.Recovery.Steps))
 	}

@@ -65,6 +65,14 @@ func (a *app) showStatus(st payment.Status) {
 		rows = append(rows, []string{t.Name, t.Driver, string(t.Link), string(t.Stage), sells, string(t.Payment), note})
 	}
 	columns(a.Out, rows)
+	for _, t := range st.Terminals {
+		if t.Next != "" {
+			fmt.Fprintf(a.Out, "%s: %s\n", t.Name, t.Next)
+		}
+		if t.Recovery != "" {
+			fmt.Fprintf(a.Out, "%s: last step of recovery: %s\n", t.Name, payment.Printable(t.Recovery))
+		}
+	}
 	for _, al := range st.Alerts {
 		fmt.Fprintf(a.Out, "ALERT %s since %s: %s\n", al.Code, al.Since.Local().Format("2006-01-02 15:04"), payment.Printable(al.Text))
 		for _, id := range al.IDs {

@@ -61,19 +61,18 @@ func (b *box) terminal(rest context.Context, t config.Terminal) (gateway.Termina
 	if err != nil {
 		return gateway.Terminal{}, err
 	}
+	line := &tap{address: address, driver: t.Spec, probe: "stop the gateway, then tillgate doctor --probe"}
 	lane := gateway.Terminal{
-		Name: t.Name, Driver: t.Spec, Test: t.Simulated() || b.test, Device: t.Device, MaxAmount: t.Max, DailyCap: t.Cap,
+		Name: t.Name, Driver: t.Spec, Test: t.Simulated() || b.test, Device: t.DeviceKey(), MaxAmount: t.Max, DailyCap: t.Cap,
 		AcceptPartial: t.Partial == "accept", ReverseOffline: t.Offline == "reverse", Timeout: t.Timeout.Std(), Heartbeat: t.Heartbeat.Std(),
 		Reconcile: gateway.Schedule{At: t.Reconcile.At, Window: t.Reconcile.Window.Std(), CatchUp: t.Reconcile.CatchUp},
 		Link: link.Config{
-			Name: t.Name, Address: t.Address, Dial: address.Dial, Currency: t.Currency, Longest: t.Longest.Std(), Settings: t.Settings, Log: b.log,
+			Name: t.Name, Address: t.Address, Dial: line.dial, Currency: t.Currency, Longest: t.Longest.Std(), Settings: t.Settings, Log: b.log,
 		},
 	}
-	if lane.Device == "" {
-		lane.Device = address.Device()
-	}
+	lane.Explain = line.explain
 	lane.Plugged = b.hotplug.add(address)
-	lane.Recovery = ladder(t, address, helperSocket)
+	lane.Recovery = recoverer{terminals: b.config.Terminals, helper: helperSocket}.ladder(t, address)
 	if t.Simulated() {
 		sim, err := t.Spec.Simulate(link.SimulatorConfig{
 			Name: t.Name, Ledger: filepath.Join(b.config.Data, "simulated-"+t.Name+".json"), Currency: t.Currency, Pace: simPace, Log: b.log,
@@ -83,7 +82,7 @@ func (b *box) terminal(rest context.Context, t config.Terminal) (gateway.Termina
 		}
 		b.sims = append(b.sims, sim)
 		lane.Link.Dial = pipeDial(rest, sim, b.log)
-		lane.Device = "sim:" + t.Name
+		lane.Device, lane.Explain = "sim:"+t.Name, nil
 	}
 	return lane, nil
 }

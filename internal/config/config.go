@@ -105,6 +105,19 @@ type Terminal struct {
 // Simulated says whether the terminal has no hardware.
 func (t Terminal) Simulated() bool { return scheme(t.Address) == "sim" }
 
+// DeviceKey is what lanes of one device share: the configured name, or where the
+// terminal is.
+func (t Terminal) DeviceKey() string {
+	a, err := link.ParseAddress(t.Address)
+	switch {
+	case t.Device != "":
+		return t.Device
+	case err != nil:
+		return t.Address
+	}
+	return a.Device()
+}
+
 // Reconcile says when a batch is closed without being asked.
 type Reconcile struct {
 	At      string   `yaml:"at" jsonschema:"pattern=^([01][0-9]|2[0-3]):[0-5][0-9]$" jsonschema_description:"Time of day, local, like \"03:00\". Quote it."`

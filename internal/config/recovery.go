@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tillgate/link"
@@ -54,5 +56,32 @@ func (b *book) checkRecovery(at string, t *Terminal, simulation bool) {
 	b.duration(at+".power_off", r.PowerOff, Duration(100*time.Millisecond), Duration(time.Minute))
 	if r.PerDay < 1 || r.PerDay > 100 {
 		b.add(at+".per_day", "must be between 1 and 100")
+	}
+}
+
+// checkShared refuses GPIO lines of recovery that reach another device's terminal as
+// well: the gateway leaves alone what may be at the bank, and looks at the terminals
+// of one device only.
+func (b *book) checkShared(all []Terminal) {
+	for i, t := range all {
+		a, err := link.ParseAddress(t.Address)
+		if err != nil {
+			continue
+		}
+		for k, other := range all {
+			o, err := link.ParseAddress(other.Address)
+			if k == i || err != nil || t.DeviceKey() == other.DeviceKey() {
+				continue
+			}
+			for _, x := range []struct{ step, key, line, its string }{
+				{StepRelay, "power", a.PowerLine(), o.PowerLine()},
+				{StepReset, "reset", a.ResetLine(), o.ResetLine()},
+			} {
+				if slices.Contains(t.Recovery.Steps, x.step) && x.line != "" && strings.TrimPrefix(x.line, "!") == strings.TrimPrefix(x.its, "!") {
+					b.add(fmt.Sprintf("terminals[%d].recovery.steps", i), "%s would reach terminals[%d] (%s) too, which has the same %s= line and may be paying: give both the same device",
+						x.step, k, quote(other.Name), x.key)
+				}
+			}
+		}
 	}
 }

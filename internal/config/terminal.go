@@ -41,6 +41,7 @@ func (b *book) checkTerminals(c *Config, drivers []link.Driver) {
 			real = at
 		}
 	}
+	b.checkShared(c.Terminals)
 	for i, t := range c.Terminals {
 		if t.Simulated() && real != "" && !c.AllowSimulation {
 			b.add(fmt.Sprintf("terminals[%d].address", i), "a simulated terminal beside a real one (%s) would approve payments that nobody makes: remove it, or set allow_simulation: true", real)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"tillgate/internal/control"
+	"tillgate/internal/loopback"
 	"tillgate/internal/mosquitto"
 	"tillgate/internal/payment"
 	"tillgate/link"
@@ -140,7 +141,11 @@ func newKiosk(t *testing.T, on subject, binary, broker string) *kiosk {
 	}
 	mqtt := fmt.Sprintf("destinations: [{name: local, url: \"tcp://%s\", commands: true}]", broker)
 	if broker == "" {
-		mqtt = fmt.Sprintf("broker: {address: %q}", mosquitto.FreePort(t))
+		free, err := loopback.Free()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mqtt = fmt.Sprintf("broker: {address: %q}", free)
 	}
 	address := k.terminal()
 	yaml := fmt.Sprintf(`box: %s

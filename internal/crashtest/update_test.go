@@ -24,6 +24,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"tillgate/firmware"
+	"tillgate/internal/loopback"
 	"tillgate/internal/mosquitto"
 	"tillgate/internal/payment"
 	"tillgate/store"
@@ -143,7 +144,9 @@ func newService(t *testing.T, built string, embedded bool) *service {
 	s.trust(built)
 	mqtt := ""
 	if embedded {
-		s.broker = mosquitto.FreePort(t)
+		free, err := loopback.Free()
+		s.check(err)
+		s.broker = free
 		mqtt = fmt.Sprintf("  broker: {address: %q}\n", s.broker)
 	} else {
 		s.broker = mosquitto.Start(t).Address

@@ -68,7 +68,8 @@ func (s *state) reasons(t payment.TerminalStatus) []payment.Reason {
 	add(payment.ReasonStopping, s.stopping)
 	add(payment.ReasonUpdating, s.held)
 	add(payment.ReasonJournal, s.journal != nil)
-	add(payment.ReasonTwin, slices.ContainsFunc(s.alerts, func(a payment.Alert) bool { return a.Code == payment.AlertTwin }))
+	add(payment.ReasonPower, s.raised(payment.AlertPower))
+	add(payment.ReasonTwin, s.raised(payment.AlertTwin))
 	add(payment.ReasonDevice, s.conflicts[t.Name])
 	add(payment.ReasonOffline, t.Link == payment.LinkOffline)
 	for _, r := range t.Reasons { // what the lane itself says: unsettled, busy, awaiting-dispense
@@ -77,6 +78,10 @@ func (s *state) reasons(t payment.TerminalStatus) []payment.Reason {
 	_, paused := s.paused[t.Name]
 	add(payment.ReasonPaused, paused)
 	return out
+}
+
+func (s *state) raised(code payment.AlertCode) bool {
+	return slices.ContainsFunc(s.alerts, func(a payment.Alert) bool { return a.Code == code })
 }
 
 // Changed is closed at the next change of [Gateway.Status].
@@ -114,7 +119,8 @@ func (g *Gateway) Status() payment.Status {
 }
 
 // Raise sets an alert, or adds ids to it if it is raised already. Raising what
-// is raised changes nothing.
+// is raised changes nothing. While [payment.AlertTwin] or [payment.AlertPower] is
+// raised, nothing is sold.
 func (g *Gateway) Raise(code payment.AlertCode, text string, ids ...payment.ID) {
 	g.board.mu.Lock()
 	known := slices.ContainsFunc(g.board.state.alerts, func(a payment.Alert) bool {
@@ -156,7 +162,7 @@ func (g *Gateway) Clear(code payment.AlertCode) { g.clear(code, "") }
 // clear removes one payment from an alert, and the alert with its last one.
 func (g *Gateway) clear(code payment.AlertCode, id payment.ID) {
 	g.board.mu.Lock()
-	has := slices.ContainsFunc(g.board.state.alerts, func(a payment.Alert) bool { return a.Code == code })
+	has := g.board.state.raised(code)
 	g.board.mu.Unlock()
 	if !has {
 		return

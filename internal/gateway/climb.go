@@ -33,7 +33,18 @@ func (l *lane) climb(ctx context.Context, term link.Terminal) error {
 	if c.since.IsZero() {
 		c.since = now
 	}
-	if now.Sub(c.since) < d.After || !c.last.IsZero() && now.Sub(c.last) < d.Every || l.atTheBank() {
+	if now.Sub(c.since) < d.After || !c.last.IsZero() && now.Sub(c.last) < d.Every {
+		return nil
+	}
+	// With the device in hand no other lane of it begins a payment, or breaks one
+	// off, between the look and the step; the one that answers has it already.
+	if term == nil {
+		if !l.tryDevice() {
+			return nil
+		}
+		defer l.freeDevice()
+	}
+	if l.atTheBank() {
 		return nil
 	}
 	if term != nil && !c.hung {
@@ -46,12 +57,6 @@ func (l *lane) climb(ctx context.Context, term link.Terminal) error {
 	if len(c.taken) >= d.PerDay {
 		l.unreachable(fmt.Sprintf("%d steps of recovery in a day are enough", d.PerDay))
 		return nil
-	}
-	if term == nil {
-		if !l.tryDevice() {
-			return nil
-		}
-		defer l.freeDevice()
 	}
 	begun := c.next
 	for ; c.next < len(d.Rungs); c.next++ {
@@ -130,6 +135,7 @@ func (l *lane) take(ctx context.Context, r Rung, do func(context.Context) error)
 		l.log.Warn("step of recovery", "step", r.Name, "state", step.State, "err", err)
 	}
 	l.journalled(step)
+	l.show(func(t *payment.TerminalStatus) { t.Recovery = step.String() })
 	if r.Do == nil && err == nil {
 		return errRestarted
 	}
@@ -144,6 +150,13 @@ type recovery struct {
 	Step     string `json:"step"`
 	State    string `json:"state"` // begun; then done, failed, refused, or unsupported
 	Error    string `json:"error,omitempty"`
+}
+
+func (r recovery) String() string {
+	if r.Error != "" {
+		return r.Step + " " + r.State + ": " + r.Error
+	}
+	return r.Step + " " + r.State
 }
 
 func (l *lane) journalled(r recovery) bool {

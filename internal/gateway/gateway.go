@@ -68,6 +68,11 @@ type Terminal struct {
 	Plugged <-chan struct{}
 
 	Recovery Ladder // of a terminal that stays away or hangs
+
+	// Explain tells what a line looks like on which the terminal could not be
+	// reached, beside the error, and what a person can do next; either may be "".
+	// It is called by the lane's goroutine. May be nil.
+	Explain func(err error) (found, next string)
 }
 
 // Gateway routes commands to lanes and shows how the box stands. Its methods

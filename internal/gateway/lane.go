@@ -131,7 +131,7 @@ func (l *lane) away(err error) {
 		reasons = []payment.Reason{payment.ReasonUnsettled}
 	}
 	l.show(func(t *payment.TerminalStatus) {
-		t.Link, t.Stage, t.Error, t.Reasons = payment.LinkOffline, payment.StageIdle, err.Error(), reasons
+		t.Link, t.Stage, t.Error, t.Next, t.Reasons = payment.LinkOffline, payment.StageIdle, err.Error(), nextAfter(err), reasons
 	})
 }
 
@@ -142,6 +142,7 @@ func (l *lane) connection(soft, hard context.Context) error {
 	defer cancel()
 	term, err := l.cfg.Driver.Open(ctx, l.cfg.Link)
 	if err != nil {
+		err = l.explain(err)
 		l.lost(err)
 		return err
 	}
@@ -176,7 +177,7 @@ func (l *lane) identify(ctx context.Context, term link.Terminal) error {
 	diagnosis, err := d.Diagnose(ctx)
 	l.freeDevice()
 	if err != nil {
-		return err
+		return l.explain(err)
 	}
 	l.identity, l.blocked = diagnosis.Identity, diagnosis.Blocked
 	l.show(func(t *payment.TerminalStatus) { t.Identity = diagnosis.Identity })

@@ -1,10 +1,13 @@
 package gateway_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tillgate/internal/gateway"
 	"tillgate/internal/payment"
 )
 
@@ -42,6 +45,30 @@ func TestPlugged(t *testing.T) {
 		}
 		if d := time.Since(begun); d > time.Second {
 			t.Errorf("terminal is %s %v after the news that it is back", link(), d)
+		}
+	})
+}
+
+// A terminal that cannot be reached is shown with what its line looks like, what a
+// person can do, and the last step of recovery, until it is back.
+func TestExplain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c := &climber{begun: time.Now(), then: func(string) error { return errors.New("no such device") }}
+		w.term.Recovery = gateway.Ladder{Rungs: []gateway.Rung{c.rung("usb-reset")}}
+		w.term.Explain = func(err error) (found, next string) { return "there is no plug", "put it in" }
+		w.pull(true)
+		w.start()
+		defer w.close()
+		time.Sleep(2 * time.Minute)
+		s := w.g.Status().Terminals[0]
+		if s.Link != payment.LinkOffline || !strings.HasSuffix(s.Error, "; there is no plug") || s.Next != "put it in" || s.Recovery != "usb-reset failed: no such device" {
+			t.Errorf("away it is %+v", s)
+		}
+		w.pull(false)
+		time.Sleep(time.Minute)
+		if s := w.g.Status().Terminals[0]; s.Link != payment.LinkOnline || s.Error+s.Next+s.Recovery != "" {
+			t.Errorf("back it is %+v", s)
 		}
 	})
 }

@@ -75,7 +75,7 @@ func (l *lane) ready(open []payment.Record) {
 		l.announce(payment.EventTerminalReady, map[string]string{"terminal": l.cfg.Name, "identity": l.identity})
 	}
 	l.show(func(t *payment.TerminalStatus) {
-		t.Link, t.Stage, t.Error, t.Reasons, t.Payment = payment.LinkOnline, payment.StageIdle, "", reasons, waiting
+		t.Link, t.Stage, t.Error, t.Next, t.Recovery, t.Reasons, t.Payment = payment.LinkOnline, payment.StageIdle, "", "", "", reasons, waiting
 	})
 }
 

@@ -73,7 +73,7 @@ func (l *lane) unheld(term link.Terminal, r payment.Record) bool {
 
 func (l *lane) showSettling(open []payment.Record) {
 	l.show(func(t *payment.TerminalStatus) {
-		t.Link, t.Stage, t.Error, t.Reasons = payment.LinkSettling, payment.StageIdle, "", []payment.Reason{payment.ReasonUnsettled}
+		t.Link, t.Stage, t.Error, t.Next, t.Reasons = payment.LinkSettling, payment.StageIdle, "", "", []payment.Reason{payment.ReasonUnsettled}
 		if len(open) > 0 {
 			t.Payment = open[0].ID
 		}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tillgate/internal/loopback"
 )
 
 // Broker is a running Mosquitto, which anybody may use. It ends with its test.
@@ -41,7 +43,11 @@ func Start(t testing.TB, lines ...string) *Broker {
 	if !Installed() {
 		t.Skip("mosquitto is not installed: apt-get install mosquitto")
 	}
-	b := &Broker{Address: FreePort(t), t: t, conf: filepath.Join(t.TempDir(), "mosquitto.conf")}
+	address, err := loopback.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Broker{Address: address, t: t, conf: filepath.Join(t.TempDir(), "mosquitto.conf")}
 	_, port, _ := net.SplitHostPort(b.Address)
 	text := append([]string{"user root", "allow_anonymous true", "set_tcp_nodelay true", "max_queued_messages 20000", "listener " + port + " 127.0.0.1"}, lines...)
 	if err := os.WriteFile(b.conf, []byte(strings.Join(text, "\n")+"\n"), 0o600); err != nil {
@@ -77,15 +83,4 @@ func (b *Broker) kill() {
 		_ = b.cmd.Process.Kill()
 		_ = b.cmd.Wait()
 	}
-}
-
-// FreePort is an address on loopback that nobody listens on just now, for whoever
-// takes it later.
-func FreePort(t testing.TB) (address string) {
-	t.Helper()
-	address, err := new(Ports).Free()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return address
 }

@@ -288,7 +288,7 @@ func (a *attack) honest(stop <-chan struct{}) {
 
 // What was answered 200 is there after a kill, and is not told a second time.
 func TestKilledAfterTheAnswer(t *testing.T) {
-	c := startBox(t, true)
+	c := startBox(t, false)
 	a := attack{t: t, c: c}
 	posts, err := a.service("approve").Requests(attackStory)
 	if err != nil {
@@ -312,7 +312,7 @@ func TestKilledAfterTheAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.c = startIn(t, exe, c.dir, true)
+	a.c = startIn(t, exe, c.dir, false)
 	if status := post(); status != http.StatusOK {
 		t.Errorf("told again: answered %d", status)
 	}
@@ -324,7 +324,7 @@ func TestKilledAfterTheAnswer(t *testing.T) {
 // Everything that was read and is not genuine gets the same bytes: whoever asks
 // learns neither that the padding was wrong, nor that it was right.
 func TestRefusalsAreTheSameBytes(t *testing.T) {
-	c := startBox(t, true)
+	c := startBox(t, false)
 	a := attack{t: t, c: c}
 	client := a.client(7)
 	want := ""

@@ -36,6 +36,7 @@ const (
 	ReasonNotFound        Reason = "not-found"         // no such payment
 	ReasonState           Reason = "wrong-state"       // the payment is not in a state for this
 	ReasonTwin            Reason = "twin-box"          // another gateway uses this box's name
+	ReasonPower           Reason = "power-failed"      // the box runs on its battery
 	ReasonReconcile       Reason = "needs-reconcile"   // the batch must be closed first
 	ReasonBlocked         Reason = "terminal-blocked"  // the terminal says that it cannot sell
 	ReasonBaseline        Reason = "baseline"          // the terminal's state before the sale could not be read

@@ -46,9 +46,11 @@ type TerminalStatus struct {
 	Inventory Inventory  `json:"inventory,omitzero"` // what it is, as it said last
 	Paired    *Inventory `json:"paired,omitempty"`   // what it was when a person last accepted it, if that differs
 
-	Error  string `json:"error,omitempty"`  // why it is offline
-	Paused string `json:"paused,omitempty"` // who paused it, and why
-	Test   bool   `json:"test,omitempty"`
+	Error    string `json:"error,omitempty"`    // why it is offline
+	Next     string `json:"next,omitempty"`     // what a person can do about that
+	Recovery string `json:"recovery,omitempty"` // the last step of recovery since it is away, and how it ended
+	Paused   string `json:"paused,omitempty"`   // who paused it, and why
+	Test     bool   `json:"test,omitempty"`
 }
 
 // AlertCode is a condition that a person should look at.

@@ -117,6 +117,7 @@ func (m machine) run(t *testing.T, k kernel, initramfs string, plan int, hear fu
 	defer os.RemoveAll(dir)
 	args := append(m.qemu[1:len(m.qemu):len(m.qemu)],
 		"-accel", "tcg", "-icount", m.icount(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-chardev", "socket,id=monitor,path="+filepath.Join(dir, "monitor")+",server=on,wait=off", "-mon", "chardev=monitor,mode=readline",
 		"-kernel", k.image(t), "-initrd", initramfs,
 		"-append", strings.TrimSpace(fmt.Sprintf("console=%s panic=-1 quiet loglevel=3 rig_plan=%d %s", m.console, plan, m.args)))
 	if m.dtb != "" {
@@ -138,9 +139,10 @@ func (m machine) run(t *testing.T, k kernel, initramfs string, plan int, hear fu
 		}
 		t.Fatal(err)
 	}
-	var cables sync.WaitGroup
+	var hands sync.WaitGroup
+	hands.Go(func() { keepAwake(ctx, t, dir) })
 	if len(m.ports) > 0 {
-		cables.Go(func() { serveCables(ctx, t, dir) })
+		hands.Go(func() { serveCables(ctx, t, dir) })
 	}
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
@@ -157,9 +159,40 @@ func (m machine) run(t *testing.T, k kernel, initramfs string, plan int, hear fu
 	}
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	cancel()
-	cables.Wait()
+	hands.Wait()
 	if late {
 		t.Errorf("the machine did not end within %v", limit)
+	}
+}
+
+// keepAwake gives QEMU's monitor an empty line each second, until the machine is
+// off. QEMU 7.2 with -icount can miss the moment at which all processors have gone
+// to sleep: the machine's next timer is due, nothing in QEMU will see to it, and the
+// machine stands still until something from outside wakes QEMU's main loop, which
+// then finds the timer. Seen once in some hours of an emulated arm64: its virtual
+// clock had a timer in 52 us, all processors slept, and QEMU waited for ever. To the
+// machine, whose clock stands still meanwhile, nothing has happened.
+func keepAwake(ctx context.Context, t *testing.T, dir string) {
+	monitor, err := dial(ctx, filepath.Join(dir, "monitor"))
+	if err != nil {
+		if ctx.Err() == nil {
+			t.Errorf("QEMU's monitor: %v", err)
+		}
+		return
+	}
+	defer monitor.Close()
+	go func() { _, _ = io.Copy(io.Discard, monitor) }() // its prompts
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if _, err := io.WriteString(monitor, "\n"); err != nil {
+			return // the machine is off
+		}
 	}
 }
 

@@ -27,6 +27,10 @@ func (t *terminal) Baseline(ctx context.Context, tx payment.Transaction) (paymen
 	if err != nil {
 		return payment.Baseline{}, err
 	}
+	if m.Count < t.records { // somebody else has closed the batch
+		t.forget()
+	}
+	t.records = m.Count
 	if tx.Operation.NeedsOriginal() {
 		r, err := t.original(ctx, tx)
 		if err != nil {

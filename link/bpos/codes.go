@@ -62,6 +62,12 @@ const (
 	returnBusy         = 7
 )
 
+// returns are the names of what the C interface returns.
+var returns = [...]string{
+	"OK", "FAIL", "FAILEDTOOPENPORT", "FAILEDTOENUMETAREPORTS", "FAILEDTOCONNECT", "NOTOPENED", "NOTINITED", "BUSY", "NODATA", "MESSAGECORRUPTED",
+	"TOOSMALLBUFFER", "DISCONNECTED", "RECVTIMEOUT", "SENDMESSAGE", "CONNECTION", "READ_FILE", "UNKNOWNERROR", "CHECKTERM_TO",
+}
+
 func unsent(code int) bool {
 	return code == returnFailedToOpen || code == returnNotOpened || code == returnNotInited || code == returnBusy
 }
@@ -127,6 +133,21 @@ func typeOf(op payment.Operation) int64 {
 	}[op]
 }
 
+// txnTypes are the values of TxnType; 9 is deprecated.
+var txnTypes = map[int64]string{
+	0: "undefined", typePurchase: "purchase", typeRefund: "refund", typeVoid: "void", typeCompletion: "completion", typeIdentify: "card identification",
+	typeBalance: "balance inquiry", typeDeposit: "deposit", 8: "card voucher", 9: "cashback", 10: "instalment", typeCash: "cash advance",
+	21: "account funding", 22: "account confirmation", 23: "purchase with cashback",
+}
+
+// trnStatuses are the values of TrnStatus.
+var trnStatuses = map[int64]string{0: "undefined", trnApproved: "approved", trnDeclined: "declined", trnReversed: "reversed", trnCanceled: "canceled"}
+
+// faults are the values of LastErrorCode.
+var faults = map[int64]string{
+	faultOpen: "the port cannot be opened", faultNotOpen: "the port is not open", faultLink: "no connection with the terminal", faultTerminal: "the terminal's error: ResponseCode",
+}
+
 // entryModes are the values of EntryMode.
 var entryModes = map[int64]payment.EntryMode{
 	1: payment.EntryMagstripe, 2: payment.EntryChip, 3: payment.EntryContactless, 4: payment.EntryContactless, 5: payment.EntryFallback, 6: payment.EntryManual,
@@ -157,7 +178,7 @@ var statuses = map[int64]status{
 	14: {"PIN entry, key", payment.StagePIN},
 	15: {"the customer chooses an account", payment.StagePIN},
 	16: {"purchase only", ""},
-	17: {"the customer confirms: purchase only", ""},
+	17: {"the customer confirms: purchase only", payment.StagePIN},
 	18: {"waits for a finger", payment.StagePIN},
 }
 

@@ -2,6 +2,7 @@ package bpos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"tillgate/internal/payment"
@@ -18,10 +19,9 @@ func (t *terminal) show(ctx context.Context) error {
 	if !s.Unattended || t.control || len(s.Lines) == 0 && s.Screen == 0 {
 		return nil
 	}
-	if err := t.done(ctx, "SetControlMode", true); err != nil {
+	if err := t.take(ctx); err != nil {
 		return err
 	}
-	t.control = true
 	for row, line := range s.Lines {
 		if err := t.call(ctx, "SetLine", row, 0, line, 0); err != nil {
 			return err
@@ -36,6 +36,13 @@ func (t *terminal) show(ctx context.Context) error {
 		return t.done(ctx, "SetScreen", s.Screen)
 	}
 	return nil
+}
+
+// take enters control mode.
+func (t *terminal) take(ctx context.Context) error {
+	err := t.done(ctx, "SetControlMode", true)
+	t.control = err == nil
+	return err
 }
 
 // hide gives the display back.
@@ -67,16 +74,17 @@ var termStatuses = map[int64]struct {
 	termCloseBatch: {"the batch has to be closed", payment.ReasonReconcile}, termReadersFailed: {"the readers have failed", payment.ReasonBlocked},
 }
 
-// exchange tells the terminal that we are here, and reads its status.
+// exchange tells the terminal that we are here, and adds its status to d. One that
+// does not do that can sell all the same: d says so.
 func (t *terminal) exchange(ctx context.Context, d *link.Diagnosis) error {
-	if err := t.done(ctx, "ExchangeStatuses", ecrNormal); err != nil {
-		return tolerate(err)
-	}
-	v, err := t.get(ctx, "TermStatus")
-	if err != nil {
+	code, err := t.termStatus(ctx)
+	if _, broken := errors.AsType[*link.Error](err); broken && tolerate(err) != nil {
 		return err
 	}
-	code := v.Number("TermStatus")
+	if err != nil {
+		d.Facts["term_status"] = "not told: " + err.Error()
+		return nil
+	}
 	s, known := termStatuses[code]
 	if !known {
 		s.text = fmt.Sprint(code)
@@ -89,4 +97,20 @@ func (t *terminal) exchange(ctx context.Context, d *link.Diagnosis) error {
 		d.Blocked, d.Facts["advice"] = s.blocked, "the terminal says that it cannot sell ("+s.text+"): look at it, switch it off and on, then call its service"
 	}
 	return nil
+}
+
+// termStatus exchanges statuses, which works in control mode only (guide,
+// ExchangeStatuses): a display that is not ours is taken for as long.
+func (t *terminal) termStatus(ctx context.Context) (code int64, err error) {
+	if !t.control {
+		if err := t.take(ctx); err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, t.hide(ctx)) }()
+	}
+	if err := t.done(ctx, "ExchangeStatuses", ecrNormal); err != nil {
+		return 0, err
+	}
+	v, err := t.get(ctx, "TermStatus")
+	return v.Number("TermStatus"), err
 }

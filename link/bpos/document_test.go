@@ -149,6 +149,7 @@ func TestDocument(t *testing.T) {
 			t.Errorf("without a row: %v %v", known, terms)
 		}
 	})
+	t.Run("values", func(t *testing.T) { values(t, page) })
 	t.Run("settings", func(t *testing.T) {
 		page.Settings(t, "setting | default |", reflect.TypeFor[Settings]())
 	})
@@ -158,6 +159,70 @@ func TestDocument(t *testing.T) {
 	t.Run("the tests exist", func(t *testing.T) {
 		page.Tests(t, "method | list |", "property | list |", "question | what proves", "question | what is done")
 	})
+}
+
+// values holds the tables of properties with a few values to what is made of each.
+func values(t *testing.T, page *linktest.Page) {
+	term := &terminal{settings: defaults(), currency: "UAH", kept: map[string]bool{}, seen: map[string]string{}}
+	for head, c := range map[string]struct {
+		all  int                // values that the code knows
+		text func(int64) string // what the page has in its second column; nil: anything
+		ours func(int64) string // and in its third
+	}{
+		"LastErrorCode | guide |": {len(faults), func(n int64) string { return faults[n] }, func(n int64) string {
+			a := answer{result: resultError, fault: n}
+			switch {
+			case a.said():
+				return "ResponseCode"
+			case n == faultOpen || n == faultNotOpen:
+				return "nothing was sent"
+			}
+			return "doubtful"
+		}},
+		"TxnType | guide |": {len(txnTypes), func(n int64) string { return txnTypes[n] }, func(n int64) string {
+			var all []string
+			for _, op := range operations {
+				if op.MovesMoney() && term.sameType(n, op) {
+					all = append(all, string(op))
+				}
+			}
+			return strings.Join(all, ", ")
+		}},
+		"TrnStatus | guide |": {len(trnStatuses), func(n int64) string { return trnStatuses[n] }, func(n int64) string {
+			o, err := term.settled(sale("A", 100), record{kind: typePurchase, status: n, amount: 100, rrn: "1"}, false)
+			if err != nil {
+				return err.Error()
+			}
+			return string(o.Result)
+		}},
+		"EntryMode | guide |": {len(entryModes) + 1, nil, func(n int64) string { return string(entryModes[n]) }},
+		"returned | name |": {len(returns), func(n int64) string { return returns[n] }, func(n int64) string {
+			switch {
+			case n == 0:
+				return "done, or begun"
+			case unsent(int(n)):
+				return "nothing was sent"
+			}
+			return "doubtful"
+		}},
+	} {
+		rows := page.Rows(t, head)
+		if len(rows) != c.all {
+			t.Errorf("%s has %d rows, the code knows %d values", head, len(rows), c.all)
+		}
+		for _, row := range rows {
+			n, err := strconv.ParseInt(row[0], 10, 64)
+			if err != nil {
+				t.Fatalf("%s: %s is no value", head, row[0])
+			}
+			if c.text != nil && c.text(n) != row[1] {
+				t.Errorf("%s: %s is %q, the page says %q", head, row[0], c.text(n), row[1])
+			}
+			if got := c.ours(n); got != row[2] {
+				t.Errorf("%s: %s is %q to us, the page says %q", head, row[0], got, row[2])
+			}
+		}
+	}
 }
 
 // arguments are the names in a cell: "name, name (a limit)".

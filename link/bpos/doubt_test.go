@@ -336,3 +336,31 @@ func TestVoidRefused(t *testing.T) {
 		})
 	}
 }
+
+// What a connection knows of a batch goes with the batch, whoever closes it.
+func TestForget(t *testing.T) {
+	known := func(w *world) int { return len(w.term.seen) + len(w.term.kept) }
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		for _, close := range []func(){
+			func() {
+				w.term.Execute(t.Context(), w.begin(w.of(payment.Reconciliation, 0, payment.Reference{})), link.Dialogue{})
+			},
+			func() { // staff do
+				l := w.sim.Library()
+				l.Call("CommOpenAuto", []any{int64(115200)})
+				l.Call("Settlement", []any{int64(0)})
+				w.sale(1) // the next baseline sees it
+			},
+		} {
+			for range 3 {
+				w.mustSell(100)
+			}
+			if known(w) != 6 {
+				t.Errorf("%d facts of three sales", known(w))
+			}
+			if close(); known(w) != 0 {
+				t.Errorf("%d facts of a closed batch", known(w))
+			}
+		}
+	})
+}

@@ -48,9 +48,11 @@ type terminal struct {
 	// terminal give up waiting.
 	unconfirmed string
 
-	kept   map[string]bool   // attempts that the terminal keeps: it confirmed them, or said so
-	voided map[string]bool   // keys of originals that were taken back on this connection
-	seen   map[string]string // records of the journal, and whose they are
+	// What this connection knows of the open batch; it goes with it.
+	kept    map[string]bool   // attempts that the terminal keeps: it confirmed them, or said so
+	voided  map[string]bool   // keys of originals that were taken back
+	seen    map[string]string // records of the journal, and whose they are
+	records int64             // at the last baseline
 
 	// looked is when an attempt was last looked for in vain, and may not be settled
 	// yet: see lookEvery.

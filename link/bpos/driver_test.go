@@ -280,6 +280,49 @@ func TestUnattended(t *testing.T) {
 	})
 }
 
+// Statuses are exchanged in control mode only, so the display is taken for that,
+// and given back where nothing of ours is shown. A terminal that does not do it
+// sells all the same.
+func TestExchangeStatuses(t *testing.T) {
+	inWorld(t, []string{"approve+readers-failed"}, func(s *Settings) { s.Unattended = true }, func(t *testing.T, w *world) {
+		if d, err := w.term.Diagnose(t.Context()); err != nil || d.Blocked != payment.ReasonBlocked {
+			t.Errorf("got %+v, %v", d, err)
+		}
+		if w.sim.ctrl.on || w.term.control {
+			t.Error("the display is not given back")
+		}
+	})
+	for _, method := range []string{"SetControlMode", "ExchangeStatuses"} {
+		for what, refuse := range map[string]func() (int, error){
+			"absent": func() (int, error) { return 0, bridge.ErrAbsent }, "not of the unattended kind": func() (int, error) { return 0, nil },
+		} {
+			inWorld(t, nil, func(s *Settings) { s.Unattended = true }, func(t *testing.T, w *world) {
+				var asked string
+				w.wrap = func(l bridge.Library) bridge.Library {
+					return altered{Library: l, call: func(name string, _ []any) (int, bool, error) {
+						if asked = name; name != method {
+							return 0, false, nil
+						}
+						code, err := refuse()
+						return code, true, err
+					}, get: func(name string, v any) any {
+						if n, ok := map[string]int64{"LastResult": resultError, "LastErrorCode": faultTerminal, "ResponseCode": codeGeneral}[name]; ok && asked == method {
+							return n
+						}
+						return v
+					}}
+				}
+				w.open()
+				d, err := w.term.Diagnose(t.Context())
+				if err != nil || d.Blocked != "" || !strings.HasPrefix(d.Facts["term_status"], "not told: ") || d.Facts["info"] == "" {
+					t.Errorf("%s %s: got %+v, %v", method, what, d, err)
+				}
+				w.mustSell(100)
+			})
+		}
+	}
+}
+
 // CorrectTransaction at status 11 offers the discount that the profile has for the
 // card; both sides agree on the amount before the card is charged.
 func TestDiscount(t *testing.T) {
@@ -345,6 +388,41 @@ func TestCancel(t *testing.T) {
 		tx := w.sale(100)
 		if o, err := w.term.Execute(t.Context(), tx, link.Dialogue{Abort: stop}); err != nil || o.Result != payment.Approved || cancels != maxCancels || checks < 3 {
 			t.Errorf("got %+v, %v after %d cancels and %d checks", o, err, cancels, checks)
+		}
+	})
+}
+
+// Cancel is for LastResult 2 only: an approval that came before the wish stands.
+func TestCancelTooLate(t *testing.T) {
+	inWorld(t, []string{"slow:3s"}, nil, func(t *testing.T, w *world) {
+		stop, cancels, looked := make(chan struct{}), 0, make(chan struct{})
+		w.wrap = func(l bridge.Library) bridge.Library {
+			return altered{Library: l, call: func(method string, _ []any) (int, bool, error) {
+				if method == "Cancel" {
+					cancels++
+				}
+				return 0, false, nil
+			}, get: func(name string, v any) any {
+				if name == "LastResult" && v == int64(resultWorking) {
+					select {
+					case looked <- struct{}{}:
+					default:
+					}
+				}
+				return v
+			}}
+		}
+		w.set.Poll = 5 * time.Second // the terminal is done long before it is looked at again
+		w.open()
+		tx := w.sale(100)
+		go func() {
+			<-looked
+			time.Sleep(4 * time.Second)
+			close(stop)
+		}()
+		o, err := w.term.Execute(t.Context(), tx, link.Dialogue{Abort: stop})
+		if err != nil || o.Result != payment.Approved || cancels != 0 {
+			t.Errorf("got %+v, %v after %d cancels", o, err, cancels)
 		}
 	})
 }

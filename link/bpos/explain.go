@@ -100,28 +100,49 @@ func returned(code int) string {
 	case code == 0:
 		return ": done, or begun"
 	case unsent(code):
-		return ": nothing was sent"
+		return " (" + returns[code] + "): nothing was sent"
+	case code > 0 && code < len(returns):
+		return " (" + returns[code] + ")"
 	}
 	return ""
 }
 
 func explainValue(w io.Writer, name string, v any) {
 	text := payment.Printable(payment.Clip(payment.MaskNumbers(fmt.Sprint(v)), maxField*8))
-	switch n, _ := v.(int64); name {
-	case "LastStatMsgCode":
-		text += " (" + statuses[n].text + ")"
-	case "LastResult":
-		text += map[int64]string{resultDone: " (done)", resultError: " (error)", resultWorking: " (in progress)"}[n]
-	case "ResponseCode":
-		if c, ok := terminalCodes[n]; ok {
-			text += " (" + c.text + "; " + c.verdict.String() + ")"
-		}
-	case "DataFile":
-		b, _ := v.([]byte)
-		text = fmt.Sprintf("%d bytes", len(b))
-	}
-	if v == nil {
+	switch v := v.(type) {
+	case nil:
 		text = "(the library has it not)"
+	case []byte:
+		text = fmt.Sprintf("%d bytes", len(v))
+	case int64:
+		if m := meaning(name, v); m != "" {
+			text += " (" + m + ")"
+		}
 	}
 	fmt.Fprintf(w, "  %-22s %s\n", name, text)
+}
+
+// meaning is what a value of a property says, or "".
+func meaning(property string, n int64) string {
+	switch property {
+	case "LastResult":
+		return map[int64]string{resultDone: "done", resultError: "error", resultWorking: "in progress"}[n]
+	case "LastErrorCode":
+		return faults[n]
+	case "LastStatMsgCode":
+		return statuses[n].text
+	case "ResponseCode":
+		if c, ok := terminalCodes[n]; ok {
+			return c.text + "; " + c.verdict.String()
+		}
+	case "TxnType":
+		return txnTypes[n]
+	case "TrnStatus":
+		return trnStatuses[n]
+	case "EntryMode":
+		return string(entryModes[n])
+	case "TermStatus":
+		return termStatuses[n].text
+	}
+	return ""
 }

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -138,7 +139,7 @@ func TestLinuxBridge(t *testing.T) {
 		return s
 	}
 	open := func(address string, s *Settings) (*terminal, error) {
-		term, err := Open(t.Context(), link.Config{Name: "linux", Address: address, Settings: s, Longest: time.Second})
+		term, err := Open(t.Context(), link.Config{Name: "linux", Address: address, Settings: s})
 		if err != nil {
 			return nil, err
 		}
@@ -210,12 +211,13 @@ func TestLinuxBridge(t *testing.T) {
 	})
 	for name, number := range map[string]int{"the library crashes": 666, "the library hangs": 667} {
 		t.Run(name, func(t *testing.T) {
-			s := settings()
-			s.QueryTimeout = time.Second
-			term, err := open("tcp://"+address, s)
-			if err != nil {
-				t.Fatal(err)
+			before := running(t, b.program)
+			term := mustOpen(t)
+			ours := slices.DeleteFunc(running(t, b.program), func(pid string) bool { return slices.Contains(before, pid) })
+			if len(ours) != 1 {
+				t.Fatalf("%d bridges were started", len(ours))
 			}
+			term.settings.QueryTimeout = time.Second // once it runs: a start may take its time
 			if _, err := term.ask(t.Context(), "SetScreen", number); err == nil {
 				t.Error("a library that is gone answers")
 			} else if _, ok := errors.AsType[*link.Error](err); !ok {
@@ -225,10 +227,8 @@ func TestLinuxBridge(t *testing.T) {
 			if o, err := term.Execute(t.Context(), tx, link.Dialogue{}); err == nil || link.Sent(err) {
 				t.Errorf("a sale after it: got %+v, %v", o, err)
 			}
-			began := time.Now()
-			if term.Close(); time.Since(began) > 5*time.Second {
-				t.Errorf("close took %v", time.Since(began))
-			}
+			term.Close()
+			until(t, func() bool { return !slices.Contains(running(t, b.program), ours[0]) })
 			again := mustOpen(t)
 			if _, err := again.Diagnose(t.Context()); err != nil {
 				t.Errorf("a new bridge: %v", err)
@@ -238,6 +238,22 @@ func TestLinuxBridge(t *testing.T) {
 	t.Run("killed in a sale", func(t *testing.T) { killInSale(t, sim, open, "tcp://"+address, settings()) })
 	t.Run("every method and property", func(t *testing.T) { everyCall(t, b, address) })
 	t.Run("as a service", func(t *testing.T) { listening(t, b, address) })
+}
+
+// running lists the processes that run a program. One that has ended and was not
+// reaped does not.
+func running(t *testing.T, program string) (pids []string) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range all {
+		if exe, err := os.Readlink(filepath.Join(dir, "exe")); err == nil && exe == program {
+			pids = append(pids, filepath.Base(dir))
+		}
+	}
+	return pids
 }
 
 // killInSale lets the bridge die while the customer pays: the sale is in doubt,

@@ -87,7 +87,9 @@ func (t *terminal) declined(ctx context.Context, a answer) payment.Outcome {
 // closed is the outcome of a Settlement that was done.
 func (t *terminal) closed(ctx context.Context, tx payment.Transaction) payment.Outcome {
 	t.logFull = false
-	clear(t.seen)
+	if tx.Merchant == "" {
+		t.forget()
+	}
 	m, _ := readMark(tx.Baseline.Fingerprint)
 	o := payment.Outcome{Result: payment.Approved, Source: payment.SourceAnswer, Receipt: t.slip(ctx)}
 	if m.Batch != 0 {
@@ -96,6 +98,14 @@ func (t *terminal) closed(ctx context.Context, tx payment.Transaction) payment.O
 	o.Reference.Serial = t.identity
 	t.restore(ctx)
 	return o
+}
+
+// forget drops what is known of the records of a batch that is closed: none of
+// them can be asked for any more.
+func (t *terminal) forget() {
+	clear(t.kept)
+	clear(t.voided)
+	clear(t.seen)
 }
 
 // outcome makes ours of a record that was approved.

@@ -43,10 +43,9 @@ func startBridge(program, library string, log *slog.Logger) (link.Conn, error) {
 	p.cmd = exec.Command(program, "-library", library)
 	p.cmd.Stdin, p.cmd.Stdout = theirIn, theirOut
 	p.cmd.WaitDelay = time.Second // a grandchild may hold the pipe of its words
-	said, err := p.cmd.StderrPipe()
-	if err == nil {
-		err = p.cmd.Start()
-	}
+	said, words := io.Pipe()
+	p.cmd.Stderr = words
+	err = p.cmd.Start()
 	theirIn.Close()
 	theirOut.Close()
 	if err != nil {
@@ -54,14 +53,24 @@ func startBridge(program, library string, log *slog.Logger) (link.Conn, error) {
 		out.Close()
 		return nil, fmt.Errorf("start of the bridge: %w; `make bridge` builds it", err)
 	}
-	go func() {
-		defer close(p.exited)
-		listen(said, log)
-		if err := p.cmd.Wait(); err != nil {
-			log.Warn("the bridge has ended", "err", err)
-		}
-	}()
+	go p.wait(said, words, log)
 	return p, nil
+}
+
+// wait reaps the process when it has ended, and logs what it said until then.
+func (p *process) wait(said io.Reader, words io.Closer, log *slog.Logger) {
+	defer close(p.exited)
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		listen(said, log)
+	}()
+	err := p.cmd.Wait()
+	words.Close()
+	<-heard
+	if err != nil {
+		log.Warn("the bridge has ended", "err", err)
+	}
 }
 
 // listen logs what a bridge says on its standard error, for a while.

@@ -298,3 +298,23 @@ func FuzzExplain(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { Explain(io.Discard, b) })
 }
+
+// What is explained is said in words: a person reads it.
+func TestExplain(t *testing.T) {
+	var b bytes.Buffer
+	err := Explain(&b, []byte(`{"id":2,"code":7}
+{"id":3,"values":{"LastErrorCode":4,"LastResult":1,"ResponseCode":1004,"TrnStatus":4,"TxnType":1,"EntryMode":3,"TermStatus":14,"LastStatMsgCode":6,"RRN":null,"DataFile":"AQID","Amount":99}}
+{"id":4,"call":"Confirm"}
+{"id":5,"get":["Track3"]}`))
+	for _, want := range []string{
+		"7 (BUSY): nothing was sent", "4 (the terminal's error: ResponseCode)", "1 (error)", "1004 (no connection with the host; doubtful)", "4 (canceled)", "1 (purchase)",
+		"3 (contactless)", "14 (the batch has to be closed)", "6 (PIN entry is needed)", "(the library has it not)", "3 bytes", "Amount                 99\n", "commit point",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, b.String())
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "line 4") {
+		t.Errorf("got %v", err)
+	}
+}

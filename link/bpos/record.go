@@ -36,7 +36,7 @@ var properties = []string{
 	"PAN", "IssuerName", "emvAID", "EntryMode", "SignVerif", "CurrencyCode", "AddData", "RNK",
 }
 
-// MaxField bounds what is kept of a text, in bytes.
+// maxField bounds what is kept of a text, in bytes.
 const maxField = 128
 
 func readRecord(v bridge.Values) record {

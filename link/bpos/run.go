@@ -162,11 +162,7 @@ func (t *terminal) follow(ctx context.Context, w watch) (answer, error) {
 		select {
 		case <-poll.C:
 		case <-f.w.abort:
-			f.w.abort, f.cancels = nil, 1
-			f.cancelled = time.Now()
-			if err := f.cancel(ctx); err != nil {
-				return f.answer, err
-			}
+			f.w.abort, f.unwanted = nil, true
 		case <-end.C:
 			return f.answer, errLong
 		case <-ctx.Done():
@@ -175,8 +171,9 @@ func (t *terminal) follow(ctx context.Context, w watch) (answer, error) {
 	}
 }
 
-// Cancel is a wish that moves nothing. It is repeated, since the library does not
-// wait for the terminal to take it.
+// Cancel is a wish that moves nothing, and is for LastResult 2 only: what came to
+// an end meanwhile is left alone. It is repeated, since the library does not wait
+// for the terminal to take it.
 const (
 	cancelEvery = 3 * time.Second
 	maxCancels  = 5
@@ -190,6 +187,7 @@ type follower struct {
 
 	last      int64     // status
 	changed   time.Time // when it became what it is, or was checked
+	unwanted  bool      // the operation is to be cancelled
 	cancels   int
 	cancelled time.Time
 	offered   bool
@@ -217,8 +215,8 @@ func (f *follower) look(ctx context.Context) (done bool, err error) {
 	return false, f.working(ctx, v.Number("LastStatMsgCode"))
 }
 
-// working reports the status, offers a corrected amount, repeats a Cancel, and
-// has a terminal looked for that has not moved for long.
+// working reports the status, cancels what is not wanted any more, offers a
+// corrected amount, and has a terminal looked for that has not moved for long.
 func (f *follower) working(ctx context.Context, code int64) error {
 	if code != f.last {
 		f.last, f.changed = code, time.Now()
@@ -228,21 +226,19 @@ func (f *follower) working(ctx context.Context, code int64) error {
 		}
 	}
 	switch since := time.Since(f.changed); {
+	case f.unwanted && f.cancels < maxCancels && time.Since(f.cancelled) >= cancelEvery:
+		f.cancels++
+		f.cancelled = time.Now()
+		return tolerate(f.t.call(ctx, "Cancel"))
 	case code == statusCorrect && !f.offered && f.w.offer != nil:
 		f.offered = true
 		return f.w.offer(ctx)
-	case f.cancels > 0 && f.cancels < maxCancels && time.Since(f.cancelled) >= cancelEvery:
-		f.cancels++
-		f.cancelled = time.Now()
-		return f.cancel(ctx)
 	case f.t.settings.CheckAfter > 0 && since >= f.t.settings.CheckAfter:
 		f.changed = time.Now()
 		return tolerate(f.t.call(ctx, "CheckTerminal"))
 	}
 	return nil
 }
-
-func (f *follower) cancel(ctx context.Context) error { return tolerate(f.t.call(ctx, "Cancel")) }
 
 // tolerate keeps of err what means that nobody answers: a library that does not
 // have a method, or returns something else than done, is there.

@@ -82,7 +82,7 @@ var questions = map[string]func(*library, []any){
 	"ReadKey":          func(l *library, _ []any) { l.controlled(func(c *control) { c.key = '1' }, true) },
 	"DisplayText":      func(l *library, _ []any) { l.controlled((*control).display, true) },
 	"SetScreen":        func(l *library, args []any) { l.controlled(func(c *control) { c.screen = integer(args, 0) }, true) },
-	"ExchangeStatuses": func(*library, []any) {},
+	"ExchangeStatuses": func(l *library, _ []any) { l.controlled(func(*control) {}, true) },
 }
 
 // display shows the lines that were set, in order of rows.

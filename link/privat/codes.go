@@ -127,17 +127,25 @@ var entryModes = map[string]payment.EntryMode{
 }
 
 // stages are the values of LastStatMsgCode: 0 to 11 of the document's 6.8, the
-// others of the vendor's guide to the same terminals. A code that is not here
-// leaves the stage as it is: 0, 4 (waits for a key), 8 and 10 say nothing of the
-// customer, 11 waits for a discount.
+// others of the vendor's guide to the same terminals. Where the customer has to do
+// something on the terminal it is the PIN's. A code that is not here leaves the
+// stage as it is: 0, 4 (waits for a key of the cashier), 10 and 16 say nothing of
+// the customer, 11 waits for a discount.
 var stages = map[string]payment.Stage{
-	"1": payment.StageHost, // card was read
-	"2": payment.StageHost, // a chip card is used
-	"3": payment.StageHost,
-	"5": payment.StagePrinting,
-	"6": payment.StagePIN,
-	"7": payment.StageHost, // card was removed
-	"9": payment.StageWaitingCard, "12": payment.StagePIN, "13": payment.StagePIN, "14": payment.StagePIN,
+	"1":  payment.StageHost, // card was read
+	"2":  payment.StageHost, // a chip card is used
+	"3":  payment.StageHost,
+	"5":  payment.StagePrinting,
+	"6":  payment.StagePIN,
+	"7":  payment.StageHost, // card was removed
+	"8":  payment.StagePIN,  // chooses an application of the card
+	"9":  payment.StageWaitingCard,
+	"12": payment.StagePIN,
+	"13": payment.StagePIN,
+	"14": payment.StagePIN,
+	"15": payment.StagePIN, // chooses an account
+	"17": payment.StagePIN, // confirms that it is a purchase only
+	"18": payment.StagePIN, // a finger
 }
 
 // outcome makes ours of an answer, or of a receipt that was read back. What is

@@ -30,7 +30,11 @@ func (t *terminal) Diagnose(ctx context.Context) (link.Diagnosis, error) {
 				facts["mask_"+n] = mask
 			}
 		}},
-		{request{method: methodInfo}, func(a answer) { t.identity, facts["version"] = identityOf(a.version), a.version }},
+		{request{method: methodInfo}, func(a answer) {
+			if a.method != "" { // a busy terminal is still who it was
+				t.identity, facts["version"] = identityOf(a.version), a.version
+			}
+		}},
 		{receiptInfo("0"), func(a answer) {
 			if a.method != "" { // not where it is too busy to say
 				t.lookAtFull(a)

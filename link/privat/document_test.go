@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,6 +56,17 @@ func TestDocument(t *testing.T) {
 		for code := range terminalCodes {
 			if !seen[code] {
 				t.Errorf("%s has no row", code)
+			}
+		}
+	})
+	t.Run("stages", func(t *testing.T) {
+		rows := page.Rows(t, "LastStatMsgCode | meaning |")
+		if len(rows) != 19 {
+			t.Errorf("%d codes have a row, want 0 to 18", len(rows))
+		}
+		for i, row := range rows {
+			if row[0] != strconv.Itoa(i) || string(stages[row[0]]) != row[2] {
+				t.Errorf("%v: got %q", row, stages[row[0]])
 			}
 		}
 	})

@@ -259,7 +259,7 @@ func TestBusy(t *testing.T) {
 		if _, err := r.try(term, payment.Purchase, 500, none); payment.ReasonOf(err) != payment.ReasonBusy {
 			t.Errorf("a baseline: got %v, want a refusal", err)
 		}
-		if d, err := term.Diagnose(t.Context()); err != nil || d.Facts["last_result"] != "2" || d.Inventory.Model != "iCT220" {
+		if d, err := term.Diagnose(t.Context()); err != nil || d.Facts["last_result"] != "2" || d.Inventory.Model != "iCT220" || d.Identity != "TESTKKM000CT22927300" {
 			t.Errorf("diagnosis: got %+v, %v", d, err)
 		}
 		var strays []payment.Outcome
@@ -280,17 +280,20 @@ func TestBusy(t *testing.T) {
 func TestDialogue(t *testing.T) {
 	for _, c := range []struct {
 		dialogue string
+		pause    time.Duration
 		rest     time.Duration // after a connection
 		deaf     bool          // takes connections meanwhile
 		dials    int
 		took     time.Duration
 	}{
-		{DialogueReference, 0, false, 3, 0}, {DialogueSingle, time.Minute, false, 1, 0}, {DialogueReference, 3 * time.Second, false, 5, 8 * time.Second},
-		{DialogueReference, 3 * time.Second, true, 5, 26 * time.Second},
+		{DialogueReference, 4 * time.Second, 0, false, 3, 0}, {DialogueSingle, 4 * time.Second, time.Minute, false, 1, 0},
+		{DialogueReference, 4 * time.Second, 3 * time.Second, false, 5, 8 * time.Second}, {DialogueReference, 4 * time.Second, 3 * time.Second, true, 5, 26 * time.Second},
+		{DialogueReference, time.Second, 5 * time.Second, false, 9, 12 * time.Second}, // Verifone, and nobody has set a pause
+		{DialogueReference, 4 * time.Second, 5 * time.Second, false, 7, 18 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t)
-			r.settings.Dialogue, r.settings.Pause = c.dialogue, 4*time.Second
+			r.settings.Dialogue, r.settings.Pause = c.dialogue, c.pause
 			began, free := time.Now(), time.Time{}
 			rest := func() { free = time.Now().Add(c.rest) }
 			term, err := Open(t.Context(), link.Config{Settings: r.settings, Dial: func(context.Context) (link.Conn, error) {

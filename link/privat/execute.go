@@ -95,7 +95,7 @@ func (t *terminal) conclude(ctx context.Context, tx payment.Transaction, a answe
 	}
 	switch tx.Operation {
 	case payment.Reconciliation:
-		return t.closed(a), nil
+		return t.closed(tx, a), nil
 	case payment.Balance:
 		return t.inquired(a), nil
 	}
@@ -128,15 +128,15 @@ func (t *terminal) inquired(a answer) payment.Outcome {
 
 // closed is the outcome of Verify. A batch without receipts is as closed as it
 // can be (5.18.3).
-func (t *terminal) closed(a answer) payment.Outcome {
+func (t *terminal) closed(tx payment.Transaction, a answer) payment.Outcome {
 	o := t.outcome(a, doubtful, payment.SourceAnswer)
 	switch {
 	case !a.failed && a.code == codeApproved:
 		o.Result, o.Condition, o.Text = payment.Approved, "", ""
-		t.full = nil
+		t.forget(tx)
 	case a.failed && saysEmpty(a.text):
 		o.Result, o.Condition, o.Text = payment.Approved, "", "there was nothing in the batch"
-		t.full = nil // somebody else has closed it
+		t.forget(tx) // somebody else has closed it
 	default:
 		o.Result = payment.Failed
 		if o.Condition == "" {
@@ -144,6 +144,15 @@ func (t *terminal) closed(a answer) payment.Outcome {
 		}
 	}
 	return o
+}
+
+// forget drops what is known of a batch that tx has closed; one merchant's is not
+// all of it.
+func (t *terminal) forget(tx payment.Transaction) {
+	t.full = nil
+	if tx.Merchant == "" {
+		clear(t.seen)
+	}
 }
 
 // approved completes the answer to a command that was done. A terminal that

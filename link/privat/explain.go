@@ -109,9 +109,12 @@ func meaning(a answer) string {
 	}
 	switch judge(a) {
 	case done:
+		if a.code == codePartial {
+			return "done, for a smaller amount than was asked"
+		}
 		return "done"
 	case notDone:
-		return "not done"
+		return "not done: " + payment.ResponseCodeOf(a.host()).Text
 	case ended:
 		return "ended by the terminal: " + terminalCodes[a.code].text + "; the last receipt decides"
 	}

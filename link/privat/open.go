@@ -34,13 +34,17 @@ func Open(ctx context.Context, c link.Config) (link.Terminal, error) {
 	return t, nil
 }
 
-// maxConnects is how often one step of the reference dialogue is tried.
-const maxConnects = 3
+// maxConnects is how often one step of the reference dialogue is tried. Each pause
+// is longer by a second than the one before: with a first one of a second the last
+// try is six seconds after the first, and Verifone's terminals are known to need up
+// to five. The gateway gives all of it 20 seconds.
+const maxConnects = 4
 
 // connect goes through the dialogue. Each step has a connection of its own, or
 // with single all have one. The document names no pause between them (2.); a
 // terminal that serves one client and has just lost it may not be ready for the
-// next. So a step is tried at once, and again after the profile's pause.
+// next. So a step is tried at once, and again after the profile's pause, and
+// after longer ones.
 func (t *terminal) connect(ctx context.Context, dial func(context.Context) (link.Conn, error)) error {
 	steps := []func(context.Context) error{t.handshake, t.identify, t.whoAreYou}
 	for i, step := range steps {
@@ -51,7 +55,7 @@ func (t *terminal) connect(ctx context.Context, dial func(context.Context) (link
 		}
 		for n := range tries {
 			if n > 0 {
-				if err := sleep(ctx, t.settings.Pause); err != nil {
+				if err := sleep(ctx, t.settings.Pause+time.Duration(n-1)*time.Second); err != nil {
 					return err
 				}
 			}

@@ -283,8 +283,14 @@ func TestFull(t *testing.T) {
 		blocked("")
 		r.do(term, payment.Purchase, 200, none, payment.Failed)
 		blocked(payment.ReasonReconcile)
+		if len(term.seen) == 0 {
+			t.Error("no receipt is known")
+		}
 		r.do(term, payment.Reconciliation, 0, none, payment.Approved)
 		blocked("")
+		if len(term.seen) != 0 {
+			t.Errorf("%d receipts of the closed batch are still known", len(term.seen))
+		}
 		r.do(term, payment.Purchase, 300, none, payment.Approved)
 		r.ledger("1.00", "3.00")
 	})

@@ -100,7 +100,7 @@ func TestDecodeSamples(t *testing.T) {
 	if a := read("last_stat_pin"); stages[a.stage] != payment.StagePIN {
 		t.Errorf("status 6: got %q", stages[a.stage])
 	}
-	if a := read("verify_empty"); !saysEmpty(a.text) || term.closed(a).Result != payment.Approved {
+	if a := read("verify_empty"); !saysEmpty(a.text) || term.closed(payment.Transaction{}, a).Result != payment.Approved {
 		t.Errorf("an empty batch: got %+v", a)
 	}
 	for _, name := range []string{"handshake_response", "com9_trace_response", "identify_response"} {
@@ -294,8 +294,10 @@ func TestVectors(t *testing.T) {
 		"purchase_ok": verdictOf(done, "0000"), "purchase_declined_05": verdictOf(notDone, "0005"), "purchase_cancelled_short_typo": verdictOf(ended, "1001"),
 		"purchase_partial_approval": of(func(a answer) bool { return judge(a) == done && term.money(a.amount) == uah(150000) }),
 		"terminal_info":             of(func(a answer) bool { return identityOf(a.version) == "TESTKKM000CT22927302" }),
-		"verify_empty":              of(func(a answer) bool { return term.closed(a).Text == "there was nothing in the batch" }),
-		"device_busy":               says(msgBusy), "interrupt_ack": says(msgInterrupted), "not_implemented": says(msgNotImplemented),
+		"verify_empty": of(func(a answer) bool {
+			return term.closed(payment.Transaction{}, a).Text == "there was nothing in the batch"
+		}),
+		"device_busy": says(msgBusy), "interrupt_ack": says(msgInterrupted), "not_implemented": says(msgNotImplemented),
 		"last_stat_pin":    of(func(a answer) bool { return a.msgType == msgStatus && stages[a.stage] == payment.StagePIN }),
 		"last_result_done": of(func(a answer) bool { return a.msgType == msgLastResult && a.lastResult == "0" }),
 		"discount_name": of(func(a answer) bool {
@@ -355,6 +357,20 @@ func TestTextIsMaskedBeforeItIsCut(t *testing.T) {
 		a, err := decode([]byte(`{"method":"Audit","step":0,"params":{"receipt":"` + strings.Repeat(`x\n`, n/2) + `4111111111111111"},"error":false,"errorDescription":""}`))
 		if lines := strings.Join(textLines(a), "\n"); err != nil || strings.Contains(lines, "4111") || !strings.Contains(lines, "1111") {
 			t.Errorf("behind %d bytes: %v", n, err)
+		}
+	}
+}
+
+// What is explained says what an answer means for the money.
+func TestExplain(t *testing.T) {
+	for params, want := range map[string]string{
+		`"responseCode":"0000","amount":"1.00"`: "done\n", `"responseCode":"0010","amount":"1.00"`: "done, for a smaller amount than was asked", `"responseCode":"0051"`: "not done: insufficient funds",
+		`"responseCode":"1001"`: "ended by the terminal: cancelled at the terminal; the last receipt decides", `"responseCode":"0008"`: "doubtful: ",
+	} {
+		failed := !strings.Contains(params, "amount")
+		var b strings.Builder
+		if err := Explain(&b, fmt.Appendf(nil, `{"method":"Purchase","params":{%s},"error":%t}`+"\x00", params, failed)); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%s: got %s, %v", params, b.String(), err)
 		}
 	}
 }

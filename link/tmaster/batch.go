@@ -159,19 +159,26 @@ func (t *Terminal) Journal() string {
 	return b.String()
 }
 
+// totals are of what stands: a payment that was taken back, by somebody or by the
+// terminal itself, is a cancelled one and no other. A reservation is no payment.
 func (t *Terminal) totals() (sum Totals) {
+	voided := map[int]bool{} // by receipts of their own
 	for _, s := range t.state.Slips {
+		voided[s.Invoice] = voided[s.Invoice] || s.Operation == Void
+	}
+	for _, s := range t.state.Slips {
+		taken := s.Status == StatusReversed || s.Status == StatusCanceled
 		switch {
-		case s.Status == StatusDeclined:
-		case s.Operation == Void || s.Operation == VoidPartly || s.Status == StatusCanceled:
+		case s.Operation == Void || s.Operation == VoidPartly || taken && !voided[s.Invoice]:
 			sum.CancelledNum++
 			sum.CancelledAmt += s.Amount
+		case taken, s.Status == StatusDeclined, s.Operation == Preauthorization:
 		case s.Operation == Refund || s.Operation == Deposit:
 			sum.CreditNum++
-			sum.CreditAmt += s.Amount
+			sum.CreditAmt += s.Left
 		default:
 			sum.DebitNum++
-			sum.DebitAmt += s.Amount
+			sum.DebitAmt += s.Left
 		}
 	}
 	return sum

@@ -153,7 +153,7 @@ func TestPowerCut(t *testing.T) {
 	if a := r.do(buy(300)); a.Code != LogFull || !r.Full() {
 		t.Errorf("a full log is not full after a power cut: %d", a.Code)
 	}
-	if a := r.do(Command{Operation: Settlement}); a.Code != Approved || a.Totals.DebitNum != 2 {
+	if a := r.do(Command{Operation: Settlement}); a.Code != Approved || a.Totals != (Totals{DebitNum: 1, DebitAmt: 100, CancelledNum: 1, CancelledAmt: 200}) {
 		t.Errorf("settlement: %+v", a)
 	}
 	if a := r.do(buy(300)); a.Code != Approved {
@@ -194,6 +194,33 @@ func TestPending(t *testing.T) {
 			t.Errorf("totals: %+v", a.Totals)
 		}
 		r.ledger("-1.00", "-2.00", "-3.00")
+	})
+}
+
+// TestTotals: they are of what stands, whoever took the rest back.
+func TestTotals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{ConfirmWithin: 30 * time.Second}, "approve", "approve", "approve", "approve", "decline:51", "taken-back", "approve")
+		sell := func(c Command) Slip {
+			a := r.do(c)
+			if a.Good() {
+				r.Confirm()
+			}
+			return a.Slip
+		}
+		kept, whole, part := sell(buy(100)), sell(buy(200)), sell(buy(400))
+		r.do(buy(800)) // nobody confirms it
+		time.Sleep(time.Minute)
+		sell(buy(1600))
+		sell(buy(3200))
+		sell(Command{Operation: Preauthorization, Amount: 6400})
+		sell(Command{Operation: Void, Invoice: whole.Invoice})
+		sell(Command{Operation: VoidPartly, Invoice: part.Invoice, Amount: 50})
+		sell(Command{Operation: Refund, Amount: 30, RRN: kept.RRN})
+		want := Totals{DebitNum: 2, DebitAmt: 100 + 350, CreditNum: 1, CreditAmt: 30, CancelledNum: 4, CancelledAmt: 200 + 50 + 800 + 3200}
+		if got, _ := r.Totals(); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
 	})
 }
 

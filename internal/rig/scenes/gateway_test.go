@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"tillgate/internal/control"
+	"tillgate/internal/loopback"
 	"tillgate/internal/payment"
 )
 
@@ -123,12 +123,11 @@ func startWith(t *testing.T, lines string) *box {
 // freeAddress is for the embedded broker: several gateways run at a time.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return free
 }
 
 func (b *box) status(t *testing.T, name string) payment.TerminalStatus {

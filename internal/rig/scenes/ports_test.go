@@ -129,15 +129,7 @@ func TestDiscoverAndDoctor(t *testing.T) {
 	if said := tillgate(t, 0, "discover"); !strings.Contains(said, "open in process") || !strings.Contains(said, "(scenes.test)") {
 		t.Errorf("who has the port open is not told: %s", said)
 	}
-	ended := make(chan error, 1)
-	go func() { _, err := p.Read(make([]byte, 1)); ended <- err }()
-	pulled := time.Now()
-	cable.Close()
-	err = <-ended
-	t.Logf("a blocked Read of %s ended %v after the plug was pulled: %v", port, time.Since(pulled).Round(100*time.Microsecond), err)
-	if !errors.Is(err, serialio.ErrUnplugged) {
-		t.Errorf("read gave %v, want ErrUnplugged", err)
-	}
+	unplug(t, p, cable)
 	<-out
 	await(t, "discover tells that it is gone", func() bool { return strings.Contains(told.String(), "- serial://"+port+" is gone") })
 	await(t, "and to programs", func() bool {

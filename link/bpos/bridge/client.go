@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"syscall"
 	"time"
 
 	"tillgate/internal/payment"
@@ -116,12 +118,12 @@ func (c *Client) ask(ctx context.Context, r Request, within time.Duration) (a An
 		c.conn.SetWriteDeadline(time.Unix(1, 0))
 	})()
 	if n, err := c.conn.Write(b); err != nil {
-		return Answer{}, n > 0, cause(ctx, err)
+		return Answer{}, n > 0, cause(ctx, within, err)
 	}
 	for {
 		line, err := c.line()
 		if err != nil {
-			return Answer{}, true, cause(ctx, err)
+			return Answer{}, true, cause(ctx, within, err)
 		}
 		a, err := ParseAnswer(line)
 		switch {
@@ -140,12 +142,14 @@ func (c *Client) ask(ctx context.Context, r Request, within time.Duration) (a An
 }
 
 // cause prefers the reason why a deadline was moved.
-func cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+func cause(ctx context.Context, within time.Duration, err error) error {
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
-	}
-	if err == io.EOF {
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
 		return errors.New("the bridge has ended")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("no answer of the bridge within %v: the library in it may hang, or something else is at the address", within)
 	}
 	return err
 }

@@ -83,7 +83,7 @@ func field(r io.Reader, most uint32) ([]byte, error) {
 
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+		return fmt.Errorf("the bundle is cut off: %w", io.ErrUnexpectedEOF)
 	}
 	return err
 }

@@ -136,17 +136,7 @@ func TestGone(t *testing.T) {
 // own part for U-Boot: only the devices are files here, and the bundles are not
 // of the kind that needs dm-verity in the kernel.
 func TestImageConfiguration(t *testing.T) {
-	text, err := os.ReadFile("../../buildroot/board/overlay/etc/rauc/system.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := rauctest.New(t, []byte("one"), func(conf string) string {
-		dir := strings.TrimPrefix(strings.TrimSuffix(regexp.MustCompile(`device=.*/slot.0`).FindString(conf), "/slot.0"), "device=")
-		return strings.NewReplacer(
-			"@BOARD@", "rpi3", "/dev/mmcblk0p2", dir+"/slot.0", "/dev/mmcblk0p3", dir+"/slot.1", "type=ext4", "type=raw",
-			"bundle-formats=verity", "bundle-formats=plain", "/etc/rauc/keyring.pem", dir+"/cert.pem", "/data/rauc", dir+"/data",
-		).Replace(string(text))
-	})
+	b := imageBox(t)
 	env := func(order, a, bLeft string) {
 		t.Helper()
 		if o, l, r := b.Env("BOOT_ORDER"), b.Env("BOOT_A_LEFT"), b.Env("BOOT_B_LEFT"); o != order || l != a || r != bLeft {
@@ -178,4 +168,40 @@ func TestImageConfiguration(t *testing.T) {
 		t.Error(err)
 	}
 	env("A", "3", "0")
+}
+
+// imageBox has the configuration of the image, with its own slots.
+func imageBox(t *testing.T) *rauctest.Box {
+	t.Helper()
+	text, err := os.ReadFile("../../buildroot/board/overlay/etc/rauc/system.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rauctest.New(t, []byte("one"), func(conf string) string {
+		dir := strings.TrimPrefix(strings.TrimSuffix(regexp.MustCompile(`device=.*/slot.0`).FindString(conf), "/slot.0"), "device=")
+		return strings.NewReplacer(
+			"@BOARD@", "rpi3", "/dev/mmcblk0p2", dir+"/slot.0", "/dev/mmcblk0p3", dir+"/slot.1", "type=ext4", "type=raw",
+			"bundle-formats=verity", "bundle-formats=plain", "/etc/rauc/keyring.pem", dir+"/cert.pem", "/data/rauc", dir+"/data",
+		).Replace(string(text))
+	})
+}
+
+// A box without a clock chip takes what was signed while the certificate was valid,
+// whatever the time is where it stands. Here the certificate runs out meanwhile.
+func TestImageWithoutAClock(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits until a certificate has run out; run without -short")
+	}
+	b := imageBox(t)
+	until := time.Now().Add(15 * time.Second) // long enough to make a bundle on a slow machine
+	b.Certify(until)
+	b.SetEnv("BOOT_ORDER", "A B")
+	b.SetEnv("BOOT_A_LEFT", "3")
+	file := b.Bundle([]byte("two"), "tillgate-rpi3")
+	for time.Now().Before(until.Add(time.Second)) {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if slot, err := client(b).Install(context.Background(), file); err != nil || slot != "rootfs.1" {
+		t.Errorf("got %q, %v", slot, err)
+	}
 }

@@ -78,7 +78,7 @@ func made(t *testing.T, system []byte, policies []string, configure []func(conf 
 		conf = c(conf)
 	}
 	b.write("system.conf", []byte(conf), 0o644)
-	b.certificate()
+	b.Certify(time.Now().Add(24 * time.Hour))
 	b.bus(policies)
 	b.start()
 	return b

@@ -33,14 +33,14 @@ func (b *Box) Bundle(system []byte, compatible string) string {
 	return file
 }
 
-// certificate makes the key that signs bundles, and that the box trusts.
-func (b *Box) certificate() {
+// Certify makes the key that signs bundles, and that the box trusts until then.
+func (b *Box) Certify(until time.Time) {
 	b.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	b.check(err)
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Tillgate test"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	b.check(err)

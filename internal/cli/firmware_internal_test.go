@@ -4,13 +4,17 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"aead.dev/minisign"
+
 	"tillgate/firmware"
+	"tillgate/internal/payment"
 )
 
 // A request is the gateway's, whom root does not believe: it is taken once, and
@@ -59,5 +63,60 @@ func TestTakeRequest(t *testing.T) {
 				t.Errorf("the same request again: %v", err)
 			}
 		})
+	}
+}
+
+// An address that is announced twice is fetched once, another one waits for its
+// turn, and what is accepted is remembered.
+func TestAnnouncedTwice(t *testing.T) {
+	dir := t.TempDir()
+	u := newUpdates(filepath.Join(dir, "fw"), filepath.Join(dir, "keys"), filepath.Join(dir, "data"), "v1.0.0", slog.New(slog.DiscardHandler))
+	const one, two = "https://updates.example.com/1", "https://updates.example.com/2"
+	if r := payment.ReasonOf(u.ask(t.Context(), one)); r != payment.ReasonUnsupported {
+		t.Errorf("without a key: %s", r)
+	}
+	pub, _, err := minisign.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.MkdirAll(u.dir, 0o755), os.MkdirAll(u.keys, 0o755), os.WriteFile(filepath.Join(u.keys, "a.pub"), []byte(pub.String()), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]payment.Reason{"http://updates.example.com/1": payment.ReasonInvalid, "": payment.ReasonInvalid} {
+		if r := payment.ReasonOf(u.ask(t.Context(), address)); r != want {
+			t.Errorf("%q: %s, want %s", address, r, want)
+		}
+	}
+	for range 2 {
+		if err := u.ask(t.Context(), one); err != nil {
+			t.Error(err)
+		}
+	}
+	if r := payment.ReasonOf(u.ask(t.Context(), two)); r != payment.ReasonBusy {
+		t.Errorf("another one meanwhile: %s", r)
+	}
+	if len(u.asked) != 1 {
+		t.Errorf("it is fetched %d times", len(u.asked))
+	}
+	if b, err := os.ReadFile(u.announcement()); err != nil || !strings.Contains(string(b), one) {
+		t.Errorf("after a restart there is %q, %v", b, err)
+	}
+}
+
+// The alert is about the newest thing that went wrong, and lasts as long as that.
+func TestTroubleOfUpdates(t *testing.T) {
+	u := newUpdates("", "", "", "", slog.New(slog.DiscardHandler))
+	failed, good := firmware.Result{Outcome: firmware.RolledBack, Version: "v2.0.0", Text: "mute"}, firmware.Result{Outcome: firmware.Confirmed}
+	if text := u.trouble(good) + u.trouble(firmware.Result{}); text != "" {
+		t.Errorf("trouble without any: %s", text)
+	}
+	if text := u.trouble(failed); !strings.Contains(text, "v2.0.0 did not prove itself") {
+		t.Errorf("taken back: %s", text)
+	}
+	u.unfetched = errors.New("no such host")
+	for _, last := range []firmware.Result{good, failed, {}} {
+		if text := u.trouble(last); !strings.Contains(text, "could not be fetched: no such host") {
+			t.Errorf("not fetched after %s: %s", last.Outcome, text)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -82,7 +83,7 @@ func takeRequest(dir string) (io.ReadCloser, error) {
 	if err = errors.Join(err, root.Remove(firmware.RequestFile)); err != nil {
 		return nil, err
 	}
-	f, err := openFile(root, name)
+	f, err := openFile(root.OpenFile, name)
 	if err != nil {
 		return nil, fmt.Errorf("%.80q is no bundle there: %v", name, err)
 	}
@@ -91,7 +92,7 @@ func takeRequest(dir string) (io.ReadCloser, error) {
 
 // requested is the name of the bundle that is asked for.
 func requested(root *os.Root) (name string, err error) {
-	f, err := openFile(root, firmware.RequestFile)
+	f, err := openFile(root.OpenFile, firmware.RequestFile)
 	if err != nil {
 		return "", err
 	}
@@ -101,8 +102,8 @@ func requested(root *os.Root) (name string, err error) {
 }
 
 // openFile opens a plain file, and waits for nobody at the other end of a pipe.
-func openFile(root *os.Root, name string) (*os.File, error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+func openFile(open func(string, int, fs.FileMode) (*os.File, error), name string) (*os.File, error) {
+	f, err := open(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ func (a *app) stick(dirs []string) (string, error) {
 }
 
 func headOf(file string, keys firmware.Keys) (firmware.Manifest, error) {
-	f, err := os.Open(file)
+	f, err := openFile(os.OpenFile, file)
 	if err != nil {
 		return firmware.Manifest{}, err
 	}

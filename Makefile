@@ -64,7 +64,7 @@ deb-test: ## installs, updates, removes and purges the package in a Debian root 
 	.ci/deb-test
 
 .PHONY: boot-test
-boot-test: ## a real boot under QEMU: readiness, rights, a hang, a payment in flight, updates forwards and back (needs root, debootstrap, qemu-system-x86, dosfstools, mtools)
+boot-test: ## a real boot under QEMU: readiness, rights, a hang, a payment in flight, updates forwards and back (needs root, debootstrap, qemu-system-x86, dosfstools, mtools, cpio, zstd)
 	.ci/boot-test
 
 .PHONY: buildroot-check

@@ -79,6 +79,9 @@ func (d disk) folder(path string) error {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return err
 	}
+	if err := os.Chmod(path, 0o755); err != nil { // whatever the umask of who calls is
+		return err
+	}
 	return flushFolder(filepath.Dir(path))
 }
 

@@ -19,7 +19,7 @@ import (
 // Fetcher brings a bundle from an HTTPS server. What was fetched before the
 // line broke is not fetched again, also after a restart.
 type Fetcher struct {
-	Dir    string        // keeps what is on its way; required
+	Dir    string        // keeps the one bundle that is on its way, or fetched; required
 	Client *http.Client  // nil: the system's certificates, and no time limit but Stall
 	Stall  time.Duration // a server that sends nothing for so long is gone; 0 means 60 s
 	Tries  int           // in a row without a byte of progress; 0 means 8
@@ -50,6 +50,9 @@ func (f Fetcher) Fetch(ctx context.Context, address string) (string, error) {
 	f.defaults()
 	sum := sha256.Sum256([]byte(address))
 	file := filepath.Join(f.Dir, fmt.Sprintf("%x.part", sum[:8]))
+	if err := f.forgetOthers(file); err != nil {
+		return "", fmt.Errorf("fetch the bundle: %w", err)
+	}
 	pause, idle := f.Pause, 0
 	for {
 		got, done, err := f.piece(ctx, address, file)
@@ -91,6 +94,20 @@ func (f *Fetcher) defaults() {
 	if f.Pause == 0 {
 		f.Pause = 2 * time.Second
 	}
+}
+
+// forgetOthers removes bundles that were installed, or given up on their way: each
+// may be a gigabyte.
+func (f *Fetcher) forgetOthers(file string) (err error) {
+	for _, pattern := range []string{"*.bundle", "*.part", "*.part.etag"} {
+		old, _ := filepath.Glob(filepath.Join(f.Dir, pattern)) // the patterns are good
+		for _, name := range old {
+			if name != file && name != file+".etag" {
+				err = errors.Join(err, os.Remove(name))
+			}
+		}
+	}
+	return err
 }
 
 func onlyHTTPS(r *http.Request, via []*http.Request) error {
@@ -143,6 +160,14 @@ func (f *Fetcher) piece(ctx context.Context, address, file string) (got int64, d
 	}
 	if have+resp.ContentLength > MaxBundle {
 		return 0, false, &refused{fmt.Errorf("it has more than %d bytes", MaxBundle)}
+	}
+	if flags&os.O_TRUNC != 0 {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return 0, false, &refused{err}
+		}
+	}
+	if err := space(f.Dir, resp.ContentLength); err != nil {
+		return 0, false, &refused{err}
 	}
 	if flags&os.O_TRUNC != 0 {
 		if err := os.WriteFile(file+".etag", []byte(resp.Header.Get("ETag")), 0o600); err != nil {

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // depot serves a bundle, and breaks off after so many bytes of each answer.
@@ -150,6 +152,36 @@ func TestFetchGivesUp(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(f.Dir, "*.bundle")); len(left) > 0 {
 		t.Errorf("it left %v", left)
+	}
+}
+
+// What would fill the disk is not fetched: payments need room. What was given up
+// before makes room.
+func TestFetchOnASmallDisk(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	d := &depot{}
+	d.set(bulk(600_000), `"one"`)
+	f, address := serve(t, d)
+	if err := unix.Mount("tmpfs", f.Dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("NOT RUN: no file system in memory can be mounted: %v", err)
+	}
+	defer func() { _ = unix.Unmount(f.Dir, unix.MNT_DETACH) }()
+	if _, err := f.Fetch(context.Background(), address); err == nil || !strings.Contains(err.Error(), "bytes are free") || d.asked.Load() != 1 {
+		t.Errorf("it ends after %d answers with %v", d.asked.Load(), err)
+	}
+	if left, _ := os.ReadDir(f.Dir); len(left) > 0 {
+		t.Errorf("it left %v", left)
+	}
+	for _, name := range []string{"0123.part", "0123.part.etag", "4567.bundle"} {
+		if err := os.WriteFile(filepath.Join(f.Dir, name), bulk(200_000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.set(bulk(300_000), `"two"`)
+	if _, err := f.Fetch(context.Background(), address); err != nil {
+		t.Error(err)
 	}
 }
 

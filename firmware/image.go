@@ -198,20 +198,24 @@ func (u *Updater) good() error {
 	return nil
 }
 
-// forsaken restarts a box on which an update of the whole system cannot go on
-// since RAUC does not do its part: it sells nothing anyhow. Once the bootloader
-// has taken the old system, whose RAUC does, it ends well.
-func (u *Updater) forsaken(ctx context.Context, why error) (Result, error) {
+// goOnOrRestart goes on, and restarts a box on which an update of the whole system
+// cannot since RAUC does not do its part: it sells nothing anyhow. Once the
+// bootloader has taken the old system, whose RAUC does, it ends well.
+func (u *Updater) goOnOrRestart(ctx context.Context, s State) (State, error) {
+	s, why := u.goOn(ctx, s)
+	if !errors.Is(why, errRAUC) {
+		return s, why
+	}
 	s, err := u.load()
 	if err != nil || s.Tries > 2*MaxTries {
-		return s.Last, errors.Join(why, err)
+		return s, errors.Join(why, err)
 	}
 	u.Log.Error("the box restarts, since the update cannot go on", "err", why)
 	s.Tries++
 	if err := u.save(s); err != nil {
-		return s.Last, errors.Join(why, err)
+		return s, errors.Join(why, err)
 	}
-	return u.restarting(s, u.restart(ctx))
+	return s, u.restart(ctx)
 }
 
 // leave makes the old system the one that starts next. In the new one it

@@ -18,36 +18,30 @@ import (
 // the old one runs again. The error says why nothing was changed; the result
 // is also in the state.
 func (u *Updater) Install(ctx context.Context, bundle io.Reader) (Result, error) {
-	unlock, err := u.lock()
-	if err != nil {
-		return Result{}, err
-	}
-	defer unlock()
-	s, err := u.load()
-	if err == nil {
-		s, err = u.goOn(ctx, s)
-	}
-	if err != nil {
-		return u.restarting(s, err)
-	}
-	b, err := u.open(bundle)
-	if err != nil {
-		return u.refuse(s, "", err)
-	}
-	m := b.Manifest
-	if err := u.admit(s, m); err != nil {
-		return u.refuse(s, m.Version, err)
-	}
-	var to Place
-	if m.Method == MethodRAUC {
-		s, to, err = u.stageSystem(ctx, s, b)
-	} else {
-		to, err = u.stage(ctx, b)
-	}
-	if err != nil {
-		return u.refuse(s, m.Version, err)
-	}
-	return u.change(ctx, s, to)
+	return u.working(ctx, u.goOn, func(s State) (Result, error) {
+		b, err := u.open(bundle)
+		if err != nil {
+			return u.refuse(s, "", err)
+		}
+		m := b.Manifest
+		if err := u.admit(s, m); err != nil {
+			return u.refuse(s, m.Version, err)
+		}
+		s.Phase, s.To = PhaseStaging, Place{Version: m.Version}
+		if err := u.save(s); err != nil {
+			return s.Last, err
+		}
+		var to Place
+		if m.Method == MethodRAUC {
+			s, to, err = u.stageSystem(ctx, s, b)
+		} else {
+			to, err = u.stage(ctx, b)
+		}
+		if err != nil {
+			return u.refuse(s, m.Version, err)
+		}
+		return u.change(ctx, s, to)
+	})
 }
 
 func (u *Updater) open(bundle io.Reader) (*Bundle, error) {
@@ -68,7 +62,6 @@ func (u *Updater) TrustedKeys() (Keys, error) {
 }
 
 func (u *Updater) refuse(s State, v Version, why error) (Result, error) {
-	u.tidy(s)
 	err := u.end(s, Refused, v, why.Error())
 	s, _ = u.load()
 	return s.Last, errors.Join(why, err)
@@ -117,7 +110,7 @@ func versionFolder(v Version) string { return filepath.Join("versions", string(v
 // unpack writes a bundle into a folder that is still to get its name.
 func (u *Updater) unpack(b *Bundle) (making string, err error) {
 	file := b.Manifest.Files[0]
-	if err := u.space(file.Size); err != nil {
+	if err := space(u.Dir, file.Size); err != nil {
 		return "", err
 	}
 	versions := filepath.Join(u.Dir, "versions")
@@ -136,15 +129,15 @@ func (u *Updater) unpack(b *Bundle) (making string, err error) {
 	return making, flushFolder(making)
 }
 
-// space makes sure that the disk has room for the program twice: a disk that is
-// full to the brim stops payments.
-func (u *Updater) space(size int64) error {
+// space makes sure that the disk of dir has room for so many bytes twice: a disk
+// that is full to the brim stops payments.
+func space(dir string, size int64) error {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(u.Dir, &fs); err != nil {
+	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("look for space: %w", err)
 	}
 	if free := int64(fs.Bavail) * int64(fs.Bsize); free < 2*size {
-		return fmt.Errorf("look for space: %d bytes are free in %s, %d are wanted", free, u.Dir, 2*size)
+		return fmt.Errorf("look for space: %d bytes are free in %s, %d are wanted", free, dir, 2*size)
 	}
 	return nil
 }
@@ -210,7 +203,7 @@ func (u *Updater) change(ctx context.Context, s State, to Place) (Result, error)
 
 // undo goes back to the old version after a write that did not succeed.
 func (u *Updater) undo(ctx context.Context, s State) error {
-	_, err := u.resume(s, func() error { return u.Box.Start(ctx) })
+	_, err := u.resumeRunning(ctx, s)
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,23 @@ func TestInstall(t *testing.T) {
 		w.runs(v3)
 		if _, err := os.Stat(filepath.Join(w.dir, "versions", string(v2), Program)); err != nil {
 			t.Errorf("the version before is not kept: %v", err)
+		}
+	})
+}
+
+// The gateway, which is another user, can start what a person with a strict umask
+// has installed.
+func TestInstallWithAnyUmask(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	bubble(t, func(w *world) {
+		if r, err := w.install(w.bundle(v2, "good")); err != nil || r.Outcome != Confirmed {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		for name, want := range map[string]os.FileMode{"versions": 0o755, "versions/v1.1.0": 0o755, "versions/v1.1.0/tillgate": 0o755, "versions/v1.1.0/manifest.json": 0o644, "state.json": 0o644} {
+			info, err := os.Stat(filepath.Join(w.dir, name))
+			if err != nil || info.Mode().Perm() != want {
+				t.Errorf("%s: %v, %v, want %v", name, info.Mode().Perm(), err, want)
+			}
 		}
 	})
 }
@@ -148,6 +166,9 @@ func TestNeverDuringAPayment(t *testing.T) {
 			t.Errorf("%+v, %v", r, err)
 		}
 		w.runs(v1)
+		if left, _ := filepath.Glob(filepath.Join(w.dir, "versions", "*")); len(left) > 0 {
+			t.Errorf("of an update that was postponed there is %v", left)
+		}
 
 		w.box.open.Store(0)
 		w.box.behind = 1 // the gateway says nothing of it, the journal does
@@ -159,7 +180,13 @@ func TestNeverDuringAPayment(t *testing.T) {
 
 		w.box.behind = 0
 		w.box.open.Store(1)
-		go func() { time.Sleep(5 * time.Minute); w.box.open.Store(0) }() // it is waited for
+		go func() { // it is waited for
+			time.Sleep(5 * time.Minute)
+			if s, err := ReadState(w.dir); err != nil || s.Phase != PhaseStaging || s.To.Version != v2 || s.OnTrial() {
+				t.Errorf("while it waits: %+v, %v", s, err)
+			}
+			w.box.open.Store(0)
+		}()
 		if r, err := w.install(w.bundle(v2, "good")); err != nil || r.Outcome != Confirmed {
 			t.Errorf("%+v, %v", r, err)
 		}
@@ -251,6 +278,74 @@ func TestKeyRotation(t *testing.T) {
 			t.Errorf("to a version of the revoked key: %+v, %v", r, err)
 		}
 	})
+}
+
+// Keys change with the version that brings them and not before, wherever the power
+// fails: a version that is judged twice and fails the second time changes none.
+func TestKeyRotationCutOff(t *testing.T) {
+	next, _ := newKey(t)
+	for n := 1; ; n++ {
+		ended := false
+		bubble(t, func(w *world) {
+			rotate := func(m *Manifest) {
+				m.Trust, m.Revoke = []string{next}, []string{fmt.Sprintf("%016X", w.key.ID())}
+			}
+			at, was := cutOff(w, &knife{n: n}, func(u *Updater) {
+				_, _ = u.Install(context.Background(), bytes.NewReader(w.bundle(v2, "good", rotate)))
+			})
+			ended = !was
+			fails := n%2 == 0
+			if fails && w.box.version == v2 {
+				w.box.running = "blind"
+			}
+			if r, err := w.updater().Apply(context.Background()); err != nil {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			s, err := ReadState(w.dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys, err := w.updater().TrustedKeys()
+			if err != nil || len(keys) != 1 {
+				t.Fatalf("%v, %v", keys.IDs(), err)
+			}
+			if rotated := !keys.has(fmt.Sprintf("%016X", w.key.ID())); rotated != (s.Confirmed.Version == v2) {
+				t.Errorf("before %s of %s (change %d): %s is confirmed, the keys have changed: %v", at.change, filepath.Base(at.path), n, s.Confirmed.Version, rotated)
+			}
+		})
+		if ended || t.Failed() {
+			return
+		}
+	}
+}
+
+// An update that was cut off while it was copied, or while it waited for a payment,
+// is not forgotten: its end is told.
+func TestCutWhileStaging(t *testing.T) {
+	for n := 1; ; n++ {
+		before := false
+		bubble(t, func(w *world) {
+			_, was := cutOff(w, &knife{n: n}, func(u *Updater) {
+				_, _ = u.Install(context.Background(), bytes.NewReader(w.bundle(v2, "good")))
+			})
+			s, err := ReadState(w.dir)
+			if err != nil || !was {
+				t.Fatalf("%+v, %v", s, err)
+			}
+			before = s.Phase == PhaseNone || s.Phase == PhaseStaging
+			if s.Phase != PhaseStaging {
+				return
+			}
+			if r := w.apply(); r.Outcome != Cut || r.Version != v2 {
+				t.Errorf("cut off before change %d: %+v", n, r)
+			}
+			w.box.held = false // a hold has a lease
+			w.runs(v1)
+		})
+		if !before || t.Failed() {
+			return
+		}
+	}
 }
 
 // The last key cannot be revoked: the box could never be updated again.

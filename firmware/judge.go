@@ -72,7 +72,7 @@ func (u *Updater) well(ctx context.Context, s State) error {
 
 // confirm makes the new version the one that stays.
 func (u *Updater) confirm(ctx context.Context, s State) (Result, error) {
-	if err := u.rotate(s.To); err != nil {
+	if _, _, err := u.keysAfter(s.To); err != nil {
 		return u.takeBack(ctx, s, "keys: "+err.Error())
 	}
 	if s.acrossSystems() { // one with which RAUC does not work could never be replaced
@@ -82,32 +82,36 @@ func (u *Updater) confirm(ctx context.Context, s State) (Result, error) {
 	}
 	s.Previous, s.Confirmed = s.From, s.To
 	err := u.end(s, Confirmed, s.To.Version, "")
-	if err == nil {
-		u.tidy(s)
+	if err == nil { // not before: a version that is judged again may yet fail
+		err = u.rotate(s.Confirmed)
 	}
-	err = errors.Join(err, u.Box.Release(ctx))
-	s, _ = u.load()
-	return s.Last, err
+	return u.ended(errors.Join(err, u.Box.Release(ctx)))
 }
 
-// rotate applies what the signed manifest of a version says of keys.
+// rotate makes the keys what a confirmed version says of them. It can be repeated,
+// also with older versions: what was revoked stays so.
 func (u *Updater) rotate(p Place) error {
+	r, changed, err := u.keysAfter(p)
+	if err != nil || !changed {
+		return err
+	}
+	return u.disk.writeJSON(filepath.Join(u.Dir, keysFile), r)
+}
+
+// keysAfter applies what the signed manifest of a version says of keys.
+func (u *Updater) keysAfter(p Place) (r rotation, changed bool, err error) {
 	m, err := u.manifest(p)
 	if filepath.IsAbs(p.Target) && (p.Slot == "" || errors.Is(err, fs.ErrNotExist)) {
-		return nil // a package, and the system that the box was made with, have no manifest
+		return r, false, nil // a package, and the system that the box was made with, have no manifest
 	}
 	if err != nil || len(m.Trust)+len(m.Revoke) == 0 {
-		return err
+		return r, false, err
 	}
-	file := filepath.Join(u.Dir, keysFile)
-	var r rotation
-	if err := readJSON(file, &r); err != nil {
-		return err
+	if err := readJSON(filepath.Join(u.Dir, keysFile), &r); err != nil {
+		return r, false, err
 	}
-	if r, err = r.with(m, u.Keys); err != nil {
-		return err
-	}
-	return u.disk.writeJSON(file, r)
+	after, err := r.with(m, u.Keys)
+	return after, len(after.Trusted) > len(r.Trusted) || len(after.Revoked) > len(r.Revoked), err
 }
 
 // takeBack stops the new version and starts the old one. The new one has held
@@ -126,7 +130,7 @@ func (u *Updater) takeBack(ctx context.Context, s State, reason string) (Result,
 
 // goOn brings an update to its end that an earlier updater has begun.
 func (u *Updater) goOn(ctx context.Context, s State) (State, error) {
-	s, err := u.resume(s, func() error { return u.Box.Start(ctx) })
+	s, err := u.resumeRunning(ctx, s)
 	if err != nil || s.Phase != PhaseTrying {
 		return s, err
 	}
@@ -147,72 +151,42 @@ func (u *Updater) goOn(ctx context.Context, s State) (State, error) {
 // ended, or stands. Where nothing goes on it tells the bootloader that the system
 // that runs is a good one.
 func (u *Updater) Apply(ctx context.Context) (Result, error) {
-	unlock, err := u.lock()
-	if err != nil {
-		return Result{}, err
-	}
-	defer unlock()
-	s, err := u.load()
-	if err == nil {
-		s, err = u.goOn(ctx, s)
-	}
-	if err == nil && u.Image != nil && s.Phase == PhaseNone {
+	return u.working(ctx, u.goOnOrRestart, func(s State) (Result, error) {
+		if u.Image == nil || s.Phase != PhaseNone {
+			return s.Last, nil
+		}
 		if err := u.good(); err != nil {
 			u.Log.Error("the bootloader is not told that this system is good: it may leave it after some starts", "err", err)
 		}
-	}
-	if errors.Is(err, errRAUC) {
-		return u.forsaken(ctx, err)
-	}
-	return u.restarting(s, err)
+		return s.Last, nil
+	})
 }
 
 // Confirm ends the trial of the new version now: a person has looked.
 func (u *Updater) Confirm(ctx context.Context) (Result, error) {
-	unlock, err := u.lock()
-	if err != nil {
-		return Result{}, err
-	}
-	defer unlock()
-	s, err := u.load()
-	if err != nil {
-		return s.Last, err
-	}
-	if s, err = u.resume(s, func() error { return u.Box.Start(ctx) }); err != nil {
-		return u.restarting(s, err)
-	}
-	if s.Phase != PhaseTrying {
-		return s.Last, errors.New("confirm: no version is on trial")
-	}
-	return u.confirm(ctx, s)
+	return u.working(ctx, u.resumeRunning, func(s State) (Result, error) {
+		if s.Phase != PhaseTrying {
+			return s.Last, errors.New("confirm: no version is on trial")
+		}
+		return u.confirm(ctx, s)
+	})
 }
 
 // Rollback goes back to the version before, which has to prove itself like any
 // other.
 func (u *Updater) Rollback(ctx context.Context, reason string) (Result, error) {
-	unlock, err := u.lock()
-	if err != nil {
-		return Result{}, err
-	}
-	defer unlock()
-	s, err := u.load()
-	if err != nil {
-		return s.Last, err
-	}
-	if s, err = u.resume(s, func() error { return u.Box.Start(ctx) }); err != nil {
-		return u.restarting(s, err)
-	}
-	if s.Phase == PhaseTrying {
-		return u.takeBack(ctx, s, reason)
-	}
-	if s.Previous.Target == "" {
-		return s.Last, errors.New("roll back: there is no version before this one")
-	}
-	if s.Previous.Journal < s.Confirmed.Journal-1 {
-		return s.Last, fmt.Errorf("roll back: %s cannot read the journal of %s", s.Previous.Version, s.Confirmed.Version)
-	}
-	if err := u.verify(s.Previous); err != nil {
-		return s.Last, fmt.Errorf("roll back: %w", err)
-	}
-	return u.change(ctx, s, s.Previous)
+	return u.working(ctx, u.resumeRunning, func(s State) (Result, error) {
+		switch {
+		case s.Phase == PhaseTrying:
+			return u.takeBack(ctx, s, reason)
+		case s.Previous.Target == "":
+			return s.Last, errors.New("roll back: there is no version before this one")
+		case s.Previous.Journal < s.Confirmed.Journal-1:
+			return s.Last, fmt.Errorf("roll back: %s cannot read the journal of %s", s.Previous.Version, s.Confirmed.Version)
+		}
+		if err := u.verify(s.Previous); err != nil {
+			return s.Last, fmt.Errorf("roll back: %w", err)
+		}
+		return u.change(ctx, s, s.Previous)
+	})
 }

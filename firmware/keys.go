@@ -3,7 +3,6 @@ package firmware
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,7 +62,7 @@ func loadKeys(folder string, r rotation) (Keys, error) {
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
 			return nil, fmt.Errorf("read a key: %w", err)
 		}
 		if err := add(string(text)); err != nil {

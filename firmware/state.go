@@ -10,6 +10,7 @@ type Phase string
 
 const (
 	PhaseNone      Phase = ""          // nothing is going on
+	PhaseStaging   Phase = "staging"   // the bundle is being copied, or a payment is waited for; the old version sells
 	PhaseSwitching Phase = "switching" // the gateway is being stopped; the link leads to the old version
 	PhaseBooting   Phase = "booting"   // the other system starts next; the box restarts into it
 	PhaseTrying    Phase = "trying"    // the link leads to the new one, or is about to; it has to prove itself
@@ -117,10 +118,14 @@ func (u *Updater) save(s State) error {
 	return u.disk.writeJSON(filepath.Join(u.Dir, stateFile), s)
 }
 
-// end writes how an update ended.
+// end writes how an update ended, and removes what it leaves that nobody needs.
 func (u *Updater) end(s State, o Outcome, v Version, text string) error {
 	s.Phase, s.From, s.To, s.Tries, s.Before = PhaseNone, Place{}, Place{}, 0, Health{}
 	s.Last = Result{Outcome: o, Version: v, Text: text, At: time.Now().UTC().Truncate(time.Second)}
 	u.Log.Info("update ended", "outcome", string(o), "version", string(v), "text", text)
-	return u.save(s)
+	if err := u.save(s); err != nil {
+		return err
+	}
+	u.tidy(s)
+	return nil
 }

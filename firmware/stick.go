@@ -163,7 +163,7 @@ func (u *Updater) askFor(root *os.Root, name, inbox string) error {
 	if info.Size() > MaxBundle {
 		return fmt.Errorf("it has %d bytes, at most %d are taken", info.Size(), MaxBundle)
 	}
-	if err := u.space(info.Size()); err != nil {
+	if err := space(u.Dir, info.Size()); err != nil {
 		return err
 	}
 	if err := u.disk.folder(inbox); err != nil {

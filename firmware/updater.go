@@ -95,6 +95,24 @@ func (u *Updater) lock() (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
+// working keeps other updaters away, puts in order what an earlier one has left,
+// and then works on the state.
+func (u *Updater) working(ctx context.Context, order func(context.Context, State) (State, error), work func(State) (Result, error)) (Result, error) {
+	unlock, err := u.lock()
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock()
+	s, err := u.load()
+	if err == nil {
+		s, err = order(ctx, s)
+	}
+	if err != nil {
+		return u.restarting(s, err)
+	}
+	return work(s)
+}
+
 func (u *Updater) current() (target string, err error) {
 	return os.Readlink(filepath.Join(u.Dir, "current"))
 }
@@ -149,6 +167,11 @@ func (u *Updater) Boot() error {
 // nobody is started before the gateway's own unit starts it.
 func nobody() error { return nil }
 
+// resumeRunning resumes on a box that has been up for a while.
+func (u *Updater) resumeRunning(ctx context.Context, s State) (State, error) {
+	return u.resume(s, func() error { return u.Box.Start(ctx) })
+}
+
 // resume goes on, or back, from a phase that was cut off. What remains of it is
 // a version on trial, or nothing. start starts the gateway; the phase ends only
 // after it, so that a gateway that was stopped for an update is not forgotten.
@@ -161,6 +184,13 @@ func (u *Updater) resume(s State, start func() error) (State, error) {
 		return s, err
 	}
 	switch {
+	case s.Phase == PhaseNone:
+		if err := u.rotate(s.Confirmed); err != nil { // it may have been cut off there
+			u.Log.Error("the keys are not what the confirmed version wants", "err", err)
+		}
+		return s, nil
+	case s.Phase == PhaseStaging:
+		err = u.end(s, Cut, s.To.Version, "it was interrupted before the switch; it can be tried again")
 	case s.Phase == PhaseSwitching, s.Phase == PhaseTrying && now != s.To.Target:
 		if err = u.point(s.From); err == nil {
 			err = errors.Join(start(), u.end(s, Cut, s.To.Version, "it was interrupted before the switch; it can be tried again"))

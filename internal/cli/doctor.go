@@ -208,7 +208,11 @@ func (a *app) checkGateway(say func(finding), c *control.Client) map[string]paym
 	}
 	for _, t := range s.Terminals {
 		found[t.Name] = t
-		say(running(t))
+		f := running(t)
+		if t.Link == payment.LinkOnline {
+			a.advise(&f, c, t.Name)
+		}
+		say(f)
 	}
 	return found
 }

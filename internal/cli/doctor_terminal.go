@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tillgate/internal/config"
+	"tillgate/internal/control"
 	"tillgate/internal/payment"
 	"tillgate/link"
 	"tillgate/serialio"
@@ -41,6 +43,27 @@ func running(t payment.TerminalStatus) finding {
 		f.Level, f.Found, f.Next = warning, f.Found+", does not sell: "+join(t.Reasons), "tillgate status"
 	}
 	return f
+}
+
+// advise adds what a terminal that the gateway holds gives to think about, as far
+// as it can be asked now: one that serves a customer is not disturbed.
+func (a *app) advise(f *finding, c *control.Client, terminal string) {
+	ctx, cancel := context.WithTimeout(a.ctx, 20*time.Second)
+	defer cancel()
+	reply, err := c.Do(ctx, payment.Command{Verb: payment.VerbDiagnose, Request: payment.Request{Terminal: terminal}})
+	if err != nil || reply.Status != payment.ReplyDone {
+		return
+	}
+	var d link.Diagnosis
+	if b, err := json.Marshal(reply.Result); err == nil && json.Unmarshal(b, &d) == nil {
+		f.advise(d)
+	}
+}
+
+func (f *finding) advise(d link.Diagnosis) {
+	if advice := d.Facts["advice"]; advice != "" {
+		f.Level, f.Next = warning, advice
+	}
 }
 
 // checkTerminal looks at a terminal's port, and asks the terminal if nobody
@@ -88,9 +111,7 @@ func (a *app) checkTerminal(say func(finding), c config.Config, t config.Termina
 			if what.Blocked != "" {
 				f.Level, f.Found = warning, f.Found+"; it says that it cannot sell: "+string(what.Blocked)
 			}
-			if advice := what.Facts["advice"]; advice != "" {
-				f.Level, f.Next = warning, advice
-			}
+			f.advise(what)
 		} else {
 			f.Level, f.Found = warning, "it answers, and cannot say who it is: "+err.Error()
 		}

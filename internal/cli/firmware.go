@@ -109,7 +109,11 @@ func (s *fwStatusCmd) Run(a *app) error {
 	}
 	rows := [][]string{{"version", runs}}
 	if st.Phase != firmware.PhaseNone {
-		rows = append(rows, []string{"now", fmt.Sprintf("%s %s (start %d of %d)", st.Phase, st.To.Version, st.Tries, firmware.MaxTries)})
+		now := fmt.Sprintf("%s %s", st.Phase, st.To.Version)
+		if st.Tries > 0 {
+			now += fmt.Sprintf(" (start %d of %d)", st.Tries, firmware.MaxTries)
+		}
+		rows = append(rows, []string{"now", now})
 	}
 	if st.Previous.Target != "" {
 		rows = append(rows, []string{"before", string(st.Previous.Version) + ", kept for a rollback"})

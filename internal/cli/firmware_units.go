@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"tillgate/firmware"
 )
 
@@ -65,33 +67,47 @@ func (c *fwApplyCmd) Run(a *app) error {
 	return nil
 }
 
-// takeRequest opens the bundle that is asked for. The folder is another
-// user's: no link leads out of it, and nothing but a file is opened.
+// takeRequest opens the bundle that is asked for. The folder is another user's: no
+// link leads out of it, and nothing but a file is opened.
 func takeRequest(dir string) (io.ReadCloser, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	info, err := root.Lstat(firmware.RequestFile)
-	if err != nil {
+	if _, err := root.Lstat(firmware.RequestFile); err != nil {
 		return nil, err
 	}
-	text := make([]byte, min(info.Size(), 256))
-	err = errors.New("it is no plain file")
-	if info.Mode().IsRegular() {
-		text, err = root.ReadFile(firmware.RequestFile)
-	}
-	if rerr := root.Remove(firmware.RequestFile); err != nil || rerr != nil {
-		return nil, errors.Join(err, rerr)
-	}
-	name := strings.TrimSpace(string(text[:min(len(text), 256)]))
-	if info, err := root.Lstat(name); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%.80q is no bundle there", name)
-	}
-	f, err := root.Open(name)
-	if err != nil {
+	name, err := requested(root)
+	if err = errors.Join(err, root.Remove(firmware.RequestFile)); err != nil {
 		return nil, err
+	}
+	f, err := openFile(root, name)
+	if err != nil {
+		return nil, fmt.Errorf("%.80q is no bundle there: %v", name, err)
 	}
 	return f, root.Remove(name) // it may be large, and is read through f
+}
+
+// requested is the name of the bundle that is asked for.
+func requested(root *os.Root) (name string, err error) {
+	f, err := openFile(root, firmware.RequestFile)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 256))
+	return strings.TrimSpace(string(text)), err
+}
+
+// openFile opens a plain file, and waits for nobody at the other end of a pipe.
+func openFile(root *os.Root, name string) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(errors.New("it is no plain file"), err, f.Close())
+	}
+	return f, nil
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"tillgate/firmware"
@@ -32,13 +33,16 @@ type updates struct {
 	append  func([]payment.Step, []payment.Event) error
 	now     func() payment.Moment
 
-	asked chan string // addresses of bundles; one waits at most
-
 	looked time.Time // of the first look that is told
+
+	asked     chan struct{} // there is an address
+	mu        sync.Mutex
+	address   string // of the announced bundle until it is fetched or given up; also in a file
+	unfetched error  // why the last announced bundle is not there
 }
 
 func newUpdates(dir, keys, data, version string, log *slog.Logger) *updates {
-	return &updates{dir: dir, keys: keys, inbox: filepath.Join(data, "firmware"), version: version, log: log, asked: make(chan string, 1)}
+	return &updates{dir: dir, keys: keys, inbox: filepath.Join(data, "firmware"), version: version, log: log, asked: make(chan struct{}, 1)}
 }
 
 // onTrial says whether the version that runs has still to prove itself. A state
@@ -69,26 +73,6 @@ func (u *updates) Health() control.Health {
 		h.Stuck = []string{}
 	}
 	return h
-}
-
-// ask takes the announcement of a bundle.
-func (u *updates) ask(_ context.Context, address string) error {
-	if err := firmware.CheckAddress(address); err != nil {
-		return payment.Refuse(payment.ReasonInvalid, "%v", err)
-	}
-	if keys, err := u.trusted(); err != nil || len(keys) == 0 {
-		return payment.Refuse(payment.ReasonUnsupported, "this box trusts no key: put the public key of who makes its updates into %s", u.keys)
-	}
-	select {
-	case u.asked <- address:
-		return nil
-	default:
-		return payment.Refuse(payment.ReasonBusy, "another bundle is being fetched")
-	}
-}
-
-func (u *updates) trusted() (firmware.Keys, error) {
-	return (&firmware.Updater{Dir: u.dir, Keys: u.keys}).TrustedKeys()
 }
 
 // lookEvery is how soon the end of a trial is noticed.
@@ -122,17 +106,17 @@ func (u *updates) run(ctx context.Context) error {
 // announce tells once how an update ended.
 func (u *updates) announce() {
 	s, err := firmware.ReadState(u.dir)
-	if err != nil || s.Phase != firmware.PhaseNone || s.Last.Outcome == "" {
+	if err != nil || s.Phase != firmware.PhaseNone {
 		return
 	}
-	if s.Last.Outcome == firmware.RolledBack {
-		u.gateway.Raise(payment.AlertFirmware, "version "+string(s.Last.Version)+" did not prove itself and was taken back: "+s.Last.Text)
+	if text := u.trouble(s.Last); text != "" {
+		u.gateway.Raise(payment.AlertFirmware, text)
 	} else {
 		u.gateway.Clear(payment.AlertFirmware)
 	}
 	file := filepath.Join(u.inbox, "announced.json")
 	var told firmware.Result
-	if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &told) == nil && told == s.Last {
+	if b, err := os.ReadFile(file); s.Last.Outcome == "" || err == nil && json.Unmarshal(b, &told) == nil && told == s.Last {
 		return
 	}
 	event := payment.NewEvent(payment.EventFirmware, "firmware/"+string(s.Last.Version), u.now(), false, s.Last)
@@ -142,6 +126,19 @@ func (u *updates) announce() {
 	if err := u.put(file, s.Last); err != nil {
 		u.log.Warn("the end of an update will be told again", "err", err)
 	}
+}
+
+// trouble is the text of the alert; "" where there is none.
+func (u *updates) trouble(last firmware.Result) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.unfetched != nil:
+		return "the announced update could not be fetched: " + u.unfetched.Error()
+	case last.Outcome == firmware.RolledBack:
+		return "version " + string(last.Version) + " did not prove itself and was taken back: " + last.Text
+	}
+	return ""
 }
 
 func (u *updates) put(file string, v any) error {
@@ -156,55 +153,15 @@ func (u *updates) put(file string, v any) error {
 }
 
 // replace writes a file that is either the old one or the new one, whatever
-// happens meanwhile to this process.
+// happens meanwhile to this process or its box.
 func replace(file string, b []byte, mode fs.FileMode) error {
-	if err := os.WriteFile(file+".new", b, mode); err != nil {
+	f, err := os.OpenFile(file+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(file+".new", file)
-}
-
-// fetch brings one bundle at a time.
-func (u *updates) fetch(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case address := <-u.asked:
-			if err := u.bring(ctx, address); err != nil && ctx.Err() == nil {
-				u.log.Warn("announced update not fetched", "bundle", address, "err", err)
-				u.gateway.Raise(payment.AlertFirmware, "the announced update could not be fetched: "+err.Error())
-			}
-		}
-	}
-}
-
-// bring fetches a bundle, looks whether it is worth root's time, and asks root.
-func (u *updates) bring(ctx context.Context, address string) error {
-	if err := os.MkdirAll(u.inbox, 0o750); err != nil {
-		return err
-	}
-	u.forgetOld()
-	file, err := firmware.Fetcher{Dir: u.inbox}.Fetch(ctx, address)
-	if err != nil {
-		return err
-	}
-	keys, err := u.trusted()
-	if err == nil {
-		_, err = headOf(file, keys)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file))
-	}
-	return replace(filepath.Join(u.inbox, firmware.RequestFile), []byte(filepath.Base(file)+"\n"), 0o640)
-}
-
-// forgetOld removes bundles that were installed or given up.
-func (u *updates) forgetOld() {
-	files, _ := filepath.Glob(filepath.Join(u.inbox, "*.bundle"))
-	for _, f := range files {
-		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			u.log.Warn("an old bundle stays", "file", f, "err", err)
-		}
-	}
 }

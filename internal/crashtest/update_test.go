@@ -44,7 +44,7 @@ func TestAnnouncedUpdate(t *testing.T) {
 			t.Fatalf("build: %v\n%s", err, out)
 		}
 	}
-	mute := "#!/bin/sh\n[ \"$1\" = version ] && echo '{\"version\":\"v1.2.0\",\"journal\":1}' && exit\nexec sleep 100\n" // as a gateway
+	mute := "#!/bin/sh\n[ \"$1\" = version ] && echo '{\"version\":\"v1.2.0\",\"journal\":1}' && exit\nexec sleep 100\n" + strings.Repeat(strings.Repeat("#", 1023)+"\n", 20<<10) // as a gateway
 	if err := os.WriteFile(filepath.Join(built, "v1.2.0"), []byte(mute), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func announced(t *testing.T, built string, embedded bool) {
 
 	ear.send("update", map[string]any{"bundle": s.serve("v1.1.0")})
 	s.await("the bundle to be unpacked", func() bool { return exists(filepath.Join(s.fw, "versions", "v1.1.0", firmware.Program)) })
-	if st, err := firmware.ReadState(s.fw); err != nil || st.Phase != firmware.PhaseNone || s.stops.Load() != 0 {
+	if st, err := firmware.ReadState(s.fw); err != nil || st.Phase != firmware.PhaseStaging || s.stops.Load() != 0 {
 		t.Errorf("with a payment open: phase %q, %d stops (%v)", st.Phase, s.stops.Load(), err)
 	}
 	ear.send("dispense", map[string]any{"id": "P1"})
@@ -89,9 +89,20 @@ func announced(t *testing.T, built string, embedded bool) {
 	ear.send("purchase", map[string]any{"id": "P2", "terminal": "front", "amount": payment.Money{Minor: 7000, Currency: "VND"}, "session": ear.now()})
 	ear.await("a payment with the new version", func(e *backend) bool { return e.at("payment.final", "P2") > 0 })
 
-	// One that does not come up is taken back, and the box says so.
+	// One that is not there is told of, although the update before went well.
+	ear.send("update", map[string]any{"bundle": s.serve("gone")})
+	ear.await("an alert", func(e *backend) bool { return strings.Contains(e.alert, "could not be fetched") })
+
+	// One that does not come up is taken back, and the box says so. It is fetched
+	// although the gateway is started anew meanwhile, after 8 MB or more of it.
+	before := s.answers.Load()
 	ear.send("update", map[string]any{"bundle": s.serve("v1.2.0")})
-	ear.await("the version to be taken back", func(e *backend) bool { return e.at("firmware.final", "rolled-back") > 0 && e.alert })
+	s.await("the bundle to be on its way", func() bool { return s.answers.Load() > before })
+	s.do("stop")
+	s.do("start")
+	ear.await("the version to be taken back", func(e *backend) bool {
+		return e.at("firmware.final", "rolled-back") > 0 && strings.Contains(e.alert, "taken back")
+	})
 	ear.await("the old version to sell", func(e *backend) bool { return e.sells })
 	charged := 0
 	for _, e := range s.k.sim.Ledger() {
@@ -176,6 +187,10 @@ func (s *service) serve(version string) (address string) { return s.depot.URL + 
 func (s *service) answer(w http.ResponseWriter, r *http.Request) {
 	s.answers.Add(1)
 	b := s.bundles[strings.TrimPrefix(r.URL.Path, "/")]
+	if b == nil {
+		http.NotFound(w, r)
+		return
+	}
 	w.Header().Set("ETag", fmt.Sprintf("%q", r.URL.Path))
 	http.ServeContent(&breaksOff{w, 8 << 20}, r, "", time.Time{}, bytes.NewReader(b))
 }
@@ -299,7 +314,7 @@ type backend struct {
 	mu      sync.Mutex
 	session string
 	sells   bool
-	alert   bool // firmware-failed
+	alert   string // firmware-failed
 	events  []heard
 	replies []string
 }
@@ -345,7 +360,7 @@ func (e *backend) hear(_ paho.Client, m paho.Message) {
 		_ = json.Unmarshal(m.Payload(), &s)
 		e.sells = s.OK
 	case topic == "alert/firmware-failed":
-		e.alert = len(m.Payload()) > 0
+		e.alert = string(m.Payload())
 	case strings.HasPrefix(topic, "reply/"):
 		e.replies = append(e.replies, string(m.Payload()))
 	case strings.HasPrefix(topic, "event/"), topic == "replay/back":

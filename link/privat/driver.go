@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"tillgate/internal/payment"
@@ -47,6 +48,8 @@ type terminal struct {
 	// unanswered is a money command that was sent on this connection and given
 	// up. The terminal answers each, in the order in which it took them.
 	unanswered struct{ attempt, method string }
+
+	last answer // that ended a command on this connection
 
 	// strays are answers to money commands that came while something else was
 	// asked. They wait for a Lookup, or for the next Execute.
@@ -152,8 +155,8 @@ func (t *terminal) collect() {
 // keep remembers an answer to a money command that nobody waits for; the oldest
 // go when there are too many.
 func (t *terminal) keep(a answer) {
-	s := stray{answer: a}
-	if t.unanswered.method == a.method {
+	s := stray{answer: a, attempt: t.owner(a)}
+	if s.attempt == "" && t.unanswered.method == a.method {
 		s.attempt = t.unanswered.attempt
 		t.unanswered.attempt, t.unanswered.method = "", ""
 	}
@@ -168,16 +171,42 @@ func (t *terminal) keep(a answer) {
 func (t *terminal) hand(d link.Dialogue) {
 	t.collect()
 	for _, s := range t.strays {
-		if s.attempt == "" {
-			t.log.Warn("answer to an earlier command that was not looked up", "method", payment.Word(s.method), "code", payment.Word(s.code))
-			continue
-		}
-		o := t.outcome(s.answer, judge(s.answer), payment.SourceAnswer)
-		o.Attempt = s.attempt
-		t.claim(s.answer, s.attempt)
-		d.Stray(o)
+		t.tell(d, s)
 	}
 	t.strays = nil
+}
+
+// tell reports an answer that is not the one to the command of d.
+func (t *terminal) tell(d link.Dialogue, s stray) {
+	if s.attempt == "" {
+		t.log.Warn("answer to an earlier command that was not looked up", "method", payment.Word(s.method), "code", payment.Word(s.code))
+		return
+	}
+	o := t.outcome(s.answer, judge(s.answer), payment.SourceAnswer)
+	o.Attempt = s.attempt
+	t.claim(s.answer, s.attempt)
+	d.Stray(o)
+}
+
+// owner is the attempt whose receipt came with an answer to a sale, or "" if the
+// receipt is new. A sale has a receipt of its own; what takes a payment back can
+// have the number and the RRN of that payment.
+func (t *terminal) owner(a answer) string {
+	if !sells(a.method) || a.rrn == "" {
+		return ""
+	}
+	return t.seen[a.key()]
+}
+
+// repeated says whether the answer to the command of tx is one that was heard
+// before: word for word, or with the receipt of another attempt, or with the last
+// receipt of before the command.
+func (t *terminal) repeated(a answer, tx payment.Transaction) bool {
+	if owner := t.owner(a); owner != "" && owner != tx.Attempt || a.receipt != "" && reflect.DeepEqual(a, t.last) {
+		return true
+	}
+	before := readMark(tx.Baseline.Fingerprint)
+	return sells(a.method) && a.rrn != "" && a.rrn == before.RRN && sameNumber(a.invoice, before.Invoice)
 }
 
 // claim remembers whose a receipt is.

@@ -1,9 +1,13 @@
 package privat
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"net"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tillgate/internal/payment"
@@ -111,4 +115,112 @@ func TestReconciliationLookup(t *testing.T) {
 			}
 		})
 	}
+}
+
+// repeats is a line on which an answer of the terminal can be heard once more.
+type repeats struct {
+	net.Conn
+	mu    sync.Mutex
+	said  []byte // the last answer to a Purchase with a receipt
+	again bool   // say it again after the next Purchase is sent
+	due   []byte
+}
+
+func (r *repeats) Write(b []byte) (int, error) {
+	n, err := r.Conn.Write(b)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.again && bytes.Contains(b, []byte(`"method":"Purchase"`)) {
+		r.again, r.due = false, r.said
+	}
+	return n, err
+}
+
+// Read hands the repetition over before what comes next.
+func (r *repeats) Read(b []byte) (int, error) {
+	r.mu.Lock()
+	if n := copy(b, r.due); n > 0 {
+		r.due = r.due[n:]
+		r.mu.Unlock()
+		return n, nil
+	}
+	r.mu.Unlock()
+	n, err := r.Conn.Read(b)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.due) > 0 {
+		r.due = append(r.due, b[:n]...)
+		n = copy(b, r.due)
+		r.due = r.due[n:]
+		return n, err
+	}
+	if bytes.Contains(b[:n], []byte(`"method":"Purchase"`)) && bytes.Contains(b[:n], []byte(`"receipt"`)) {
+		r.said = bytes.Clone(b[:n])
+	}
+	return n, err
+}
+
+// repeat has what was said of the last sale said again during the next.
+func (r *repeats) repeat() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.again = true
+}
+
+// TestRepeatedAnswer: an answer that comes twice is not the answer to the next
+// sale: not on its own connection, of a decline neither, not on another one, where
+// only the baseline knows it, and not where the next sale was given up.
+func TestRepeatedAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "approve", "decline:51+slow:5s", "approve+slow:5s", "approve+slow:5s", "mute", "approve")
+		line := &repeats{}
+		open := func() *terminal {
+			term, err := Open(t.Context(), link.Config{Name: "pos1", Settings: r.settings, Dial: func(context.Context) (link.Conn, error) {
+				ours, theirs := net.Pipe()
+				go r.sim.Serve(context.Background(), theirs)
+				line = &repeats{Conn: ours, said: line.said}
+				return line, nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return term.(*terminal)
+		}
+		term := open()
+		defer func() { term.Close() }()
+		var evidence []payment.Outcome
+		sell := func(want payment.Result) payment.Transaction {
+			t.Helper()
+			tx := r.begin(term, payment.Purchase, 1000, none)
+			before := len(r.sim.Ledger())
+			o, err := term.Execute(t.Context(), tx, link.Dialogue{Evidence: func(o payment.Outcome) { evidence = append(evidence, o) }})
+			if after := len(r.sim.Ledger()); err != nil || o.Result != want || (after > before) != (want == payment.Approved) {
+				t.Errorf("want %s, got %+v, %v, and the bank has %d sales after %d", want, o, err, after, before)
+			}
+			return tx
+		}
+		first := sell(payment.Approved)
+		line.repeat()
+		sell(payment.Declined)
+		if len(evidence) != 1 || evidence[0].Attempt != first.Attempt || evidence[0].Result != payment.Approved {
+			t.Errorf("evidence: got %+v", evidence)
+		}
+		line.repeat()
+		sell(payment.Approved)
+		term.Close()
+		term = open()
+		line.repeat()
+		sell(payment.Approved)
+
+		tx := r.begin(term, payment.Purchase, 1000, none)
+		if o, err := term.Execute(t.Context(), tx, link.Dialogue{}); !link.Sent(err) {
+			t.Errorf("a sale that is lost: got %+v, %v", o, err)
+		}
+		line.mu.Lock()
+		line.due = line.said
+		line.mu.Unlock()
+		if o, err := term.Lookup(t.Context(), tx, time.Hour); !errors.Is(err, link.ErrNotFound) {
+			t.Errorf("its lookup: got %+v, %v", o, err)
+		}
+	})
 }

@@ -111,6 +111,11 @@ func (s *serving) interrupt(ctx context.Context) error {
 func (s *serving) hear(ctx context.Context, a answer) (ours bool, err error) {
 	switch {
 	case a.method == s.req.method:
+		if s.t.repeated(a, s.tx) {
+			s.t.tell(s.d, stray{a, s.t.owner(a)})
+			return false, nil
+		}
+		s.t.last = a
 		return true, nil
 	case moves(a.method):
 		s.t.keep(a)

@@ -91,8 +91,8 @@ func (c call) givesBack() bool {
 
 // sells says whether a service is for a payment.
 func (c call) sells() bool {
-	kind := services[c.method]
-	return kind == byParts || kind == byNumber
+	kind, known := services[c.method]
+	return known && (kind == byParts || kind == byNumber)
 }
 
 func (c call) request(m merchant, amount payment.Money, rrn string) request {

@@ -115,6 +115,15 @@ func moves(method string) bool {
 	return ok
 }
 
+// sells says whether the method charges a card, and so gives a new receipt.
+func sells(method string) bool {
+	switch method {
+	case methodPurchase, methodCashback, methodPreauth:
+		return true
+	}
+	return call{method: method}.sells()
+}
+
 // parseRequest reads what [request.frame] writes, without its terminator.
 func parseRequest(b []byte) (request, error) {
 	var r request

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -32,6 +34,7 @@ type Program struct {
 
 // options of a bridge program.
 type options struct {
+	version bool
 	library string
 	listen  string
 	allow   []netip.Prefix
@@ -45,12 +48,15 @@ type options struct {
 // of its own, so that a library that crashes or hangs takes nothing along.
 func (p Program) Run(args []string) int {
 	o, err := p.options(args)
-	if errors.Is(err, flag.ErrHelp) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(p.Err, err)
+	case err != nil:
+		fmt.Fprintf(p.Err, "%v; see -help\n", err)
 		return 2
+	case o.version:
+		fmt.Fprintln(p.Out, p.version())
+		return 0
 	}
 	log := slog.New(slog.NewTextHandler(p.Err, nil))
 	if o.listen == "" {
@@ -67,17 +73,18 @@ func (p Program) Run(args []string) int {
 
 func (p Program) options(args []string) (o options, err error) {
 	f := flag.NewFlagSet("bridge", flag.ContinueOnError)
-	f.SetOutput(p.Err)
-	f.Usage = func() {
-		fmt.Fprintf(p.Err, "%s\n\nWithout flags it speaks its line protocol on standard input and output: docs/protocols/bpos.md.\n\n", p.About)
-		f.PrintDefaults()
-	}
+	f.SetOutput(io.Discard) // it would say an error too, and all of the help behind it
+	f.Usage = func() {}
+	f.BoolVar(&o.version, "version", false, "tell the version, and that of the line protocol")
 	if p.Library != "" {
 		f.StringVar(&o.library, "library", "", p.Library)
 	}
 	f.StringVar(&o.listen, "listen", "", "take connections on this TCP `address`, 127.0.0.1:7171, instead of standard input and output")
 	allow := f.String("allow", "", "`networks` that may connect, 192.168.2.0/24,192.168.3.7/32; without it everybody who reaches the address")
 	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			p.help(f)
+		}
 		return o, err
 	}
 	for text := range strings.SplitSeq(*allow, ",") {
@@ -86,19 +93,35 @@ func (p Program) options(args []string) (o options, err error) {
 		}
 		n, err := netip.ParsePrefix(text)
 		if err != nil {
-			return o, fmt.Errorf("-allow: %w", err)
+			return o, fmt.Errorf("-allow: %q is no network: 192.168.2.0/24 is one, and 192.168.3.7/32 a single machine", text)
 		}
 		o.allow = append(o.allow, n)
 	}
 	switch {
 	case f.NArg() > 0:
-		return o, errors.New("there are no arguments beside the flags; see -help")
+		return o, errors.New("there are no arguments beside the flags")
 	case len(o.allow) > 0 && o.listen == "":
 		return o, errors.New("-allow goes with -listen")
-	case p.Library != "" && o.library == "":
-		return o, errors.New("-library is required; see -help")
+	case p.Library != "" && o.library == "" && !o.version:
+		return o, errors.New("-library is required")
 	}
 	return o, nil
+}
+
+func (p Program) help(f *flag.FlagSet) {
+	fmt.Fprintf(p.Err, "%s\n\nWithout -listen it speaks its line protocol on standard input and output: docs/protocols/bpos.md.\n\n", p.About)
+	f.SetOutput(p.Err)
+	f.PrintDefaults()
+}
+
+// version is the one of the release, as far as the build knows it, and the one of
+// the line protocol, which has to be the gateway's.
+func (p Program) version() string {
+	release := "of unknown release"
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
+		release = b.Main.Version
+	}
+	return fmt.Sprintf("bridge %s %s, line protocol %d, %s/%s", p.Kind, release, Version, runtime.GOOS, runtime.GOARCH)
 }
 
 type stdio struct {

@@ -22,6 +22,8 @@ type Found struct {
 	Address  string   `json:"address,omitempty"` // for the configuration
 	Direct   string   `json:"direct,omitempty"`  // the same without the kernel's driver
 	Notes    []string `json:"notes,omitempty"`   // what to know about it
+
+	console bool // the kernel's is on it
 }
 
 // USB is a USB device as the kernel describes it.
@@ -47,7 +49,8 @@ type Interface struct {
 }
 
 // Scan looks at a machine whose root folder is root, "/" for this one. all adds
-// what is certainly no terminal, except hubs. Known terminals come first.
+// what is certainly no terminal, except hubs. Known terminals come first, the
+// console's port last.
 func Scan(root string, all bool) []Found {
 	var found []Found
 	ports := serialio.ListIn(root)
@@ -81,19 +84,22 @@ func Scan(root string, all bool) []Found {
 			f := Found{Path: p.Path, Names: p.Names, What: "a serial port of the board"}
 			f.Address = "serial://" + f.best()
 			f.Notes = console(root, filepath.Base(p.Path))
+			f.console = len(f.Notes) > 0
 			found = append(found, f)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Found) int {
-		switch {
-		case a.Terminal == b.Terminal:
-			return 0
-		case a.Terminal:
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(found, func(a, b Found) int { return a.rank() - b.rank() })
 	return found
+}
+
+func (f Found) rank() int {
+	switch {
+	case f.Terminal:
+		return 0
+	case f.console:
+		return 2
+	}
+	return 1
 }
 
 // carries says whether a device has something that a usb: address can use.

@@ -110,6 +110,26 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// The port that is proposed is not the console's, if there is another.
+func TestConsoleComesLast(t *testing.T) {
+	root := machine(t, map[string]string{
+		"proc/cmdline":                 "console=ttyS0 quiet",
+		"sys/class/tty/ttyS0/device":   "->../../../uart",
+		"sys/class/tty/ttyS4/device":   "->../../../uart",
+		"dev/ttyS0":                    "",
+		"dev/ttyS4":                    "",
+		"sys/class/tty/ttyUSB0/device": "->../../../usb",
+		"dev/ttyUSB0":                  "",
+	})
+	var order []string
+	for _, f := range Scan(root, false) {
+		order = append(order, f.Path)
+	}
+	if got := strings.Join(order, " "); got != "/dev/ttyS4 /dev/ttyUSB0 /dev/ttyS0" {
+		t.Errorf("the order is %s", got)
+	}
+}
+
 func TestTroubles(t *testing.T) {
 	root := kiosk(t)
 	text := func() string {

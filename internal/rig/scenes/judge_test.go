@@ -30,6 +30,7 @@ func (b *box) judge(t *testing.T, x *terminal, r payment.Record) {
 	case payment.Approved:
 		want = 1
 	case payment.Failed, payment.Declined, payment.Cancelled:
+	case payment.Reversed: // a cut line lost digits: the terminal approved another amount, which was taken back
 	default:
 		t.Errorf("%s on %s is %s (%s): nobody knows; the bank charged %d times", r.ID, x.name, r.Outcome.Result, r.Outcome.Text, charged)
 		return
